@@ -1,0 +1,65 @@
+# Everything that people and CI do with this project. `make` alone lists it.
+
+ARCHES := amd64 arm64 s390x
+# ARCH limits `make charm` to one of ARCHES.
+ARCH ?= $(ARCHES)
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+# The same source gives the same bytes: no paths, no time, no state of the checkout.
+GOBUILD := CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags='-s -w'
+# The first build of the tests' own tools takes minutes on two cores.
+TEST_TIMEOUT := 45m
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo demo-down test lint bench charm clean force
+
+help: ## list the targets
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+
+build: build/charm build/registry.sha256 ## build the charm and the registry into build/
+
+build/charm: force
+	@echo 'building $@; each package is shown once it is compiled'
+	@$(GOBUILD) -o $@ ./cmd/charm
+
+build/registry: force
+	@echo 'building $@; the first time takes some minutes'
+	@$(GOBUILD) -o $@ ./cmd/registry
+
+build/registry.sha256: build/registry
+	@sha256sum build/registry | cut -d' ' -f1 >$@
+
+demo: build ## bring up a registry with TLS and a password, push an image, pull it back
+	@go run ./cmd/demo up
+
+demo-down: build ## take down what `make demo` left running, with its images
+	@go run ./cmd/demo down
+
+test: ## run all tests; what a machine cannot run is skipped by name
+	go test -timeout $(TEST_TIMEOUT) ./...
+	cd tests && go test -timeout $(TEST_TIMEOUT) ./...
+
+lint: ## check formatting and run go vet and staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	cd tests && go vet ./...
+	go build -o build/staticcheck honnef.co/go/tools/cmd/staticcheck
+	build/staticcheck ./...
+	cd tests && ../build/staticcheck ./...
+
+bench: ## measure what docs/benchmarks.md tells; takes minutes
+	go test -run '^$$' -bench . -timeout $(TEST_TIMEOUT) ./...
+	cd tests && go test -run '^$$' -bench . -timeout $(TEST_TIMEOUT) ./...
+
+charm: $(ARCH:%=build/docker-registry_%.charm) ## pack the charm for amd64, arm64 and s390x, or for ARCH=amd64 only
+
+build/docker-registry_%.charm: force
+	@echo 'building the charm and the registry for $*'
+	@GOARCH=$* $(GOBUILD) -o build/$*/charm ./cmd/charm
+	@GOARCH=$* $(GOBUILD) -o build/$*/registry ./cmd/registry
+	@go run ./cmd/pack -arch $* -charm build/$*/charm -registry build/$*/registry -version '$(VERSION)' -out $@
+
+clean: ## remove build/, and take down what `make demo` left running
+	@test ! -e build/demo || go run ./cmd/demo down
+	rm -rf build
