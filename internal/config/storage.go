@@ -1,0 +1,44 @@
+package config
+
+// Storage says where images are kept and what clients may do with them.
+type Storage struct {
+	Backend Backend
+	// MemoryCache keeps blob descriptors in the registry's memory.
+	MemoryCache bool
+	Delete      bool
+	ReadOnly    bool
+	// Redirect sends clients to the backend for blobs where it can.
+	Redirect bool
+}
+
+// Backend is one of [Filesystem], [S3] and [Swift].
+type Backend interface {
+	backend()
+}
+
+// Filesystem keeps images in the unit's data directory.
+type Filesystem struct{}
+
+func (Filesystem) backend() {}
+
+func (r *reader) storage() Storage {
+	return Storage{
+		Backend:     r.backend(),
+		MemoryCache: r.choice("storage-cache", "inmemory", "disabled") == "inmemory",
+		Delete:      r.flag("storage-delete"),
+		ReadOnly:    r.flag("storage-read-only"),
+		Redirect:    !r.flag("storage-redirect-disable"),
+	}
+}
+
+// backend is Swift if it is asked for, else S3 if it is, else the filesystem.
+func (r *reader) backend() Backend {
+	swift, s3 := r.swift(), r.s3()
+	switch {
+	case swift != nil:
+		return *swift
+	case s3 != nil:
+		return *s3
+	}
+	return Filesystem{}
+}
