@@ -1,0 +1,42 @@
+package desired
+
+import (
+	"fmt"
+
+	"docker-registry-operator/internal/config"
+)
+
+// Certificate is what the registry serves, nil for plain HTTP: the blob options,
+// else the files at the path options. An error is a [config.Problems].
+func Certificate(in Input) (*config.Certificate, error) {
+	tls := in.Config.TLS
+	if tls.Blobs != nil {
+		return tls.Blobs, nil
+	}
+	layout, files := in.Facts.Layout, in.Facts.Files
+	chain, key := files[layout.On(tls.CertPath)], files[layout.On(tls.KeyPath)]
+	switch {
+	case chain == nil && key == nil && tls.Clients == nil:
+		return nil, nil
+	case chain == nil && key == nil:
+		return nil, problem("tls-client-ca", "needs TLS: set tls-cert-blob and tls-key-blob, or put files at tls-cert-path and tls-key-path")
+	case chain == nil:
+		return nil, problem("tls-cert-path", missing(tls.CertPath, "certificate", "key", tls.KeyPath))
+	case key == nil:
+		return nil, problem("tls-key-path", missing(tls.KeyPath, "key", "certificate", tls.CertPath))
+	}
+	cert, err := config.ParseCertificate(chain, key, files[layout.On(tls.CAPath)])
+	if err != nil {
+		return nil, problem("tls-cert-path", fmt.Sprintf("cannot use %s with key %s: %v", tls.CertPath, tls.KeyPath, err))
+	}
+	return &cert, nil
+}
+
+func missing(name, what, other, otherName string) string {
+	return fmt.Sprintf("no %s at %s, but there is a %s at %s; put the %s there, or remove the %s to serve plain HTTP",
+		what, name, other, otherName, what, other)
+}
+
+func problem(option, text string) config.Problems {
+	return config.Problems{{Option: option, Text: text}}
+}
