@@ -1,0 +1,134 @@
+// Package reconcile makes a unit what package desired says it should be. It owns
+// the small interfaces of the adapters that do the work, and reports what the
+// operator should know; choosing the unit's status is left to package operator.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"docker-registry-operator/internal/desired"
+)
+
+// Reconciler applies states.
+type Reconciler struct {
+	// Runtime runs the registry; Others must not run one any more.
+	Runtime Runtime
+	Others  []Runtime
+	Host    Host
+	Ports   Ports
+	Log     *slog.Logger
+}
+
+// Result is what came of applying a state.
+type Result struct {
+	// Version is the version of the registry that runs, "" if it is not known.
+	Version string
+	// Notes are sentences for the operator about what is left to do.
+	Notes []string
+	// TakenOver says that the data directory has just become the registry's own, so
+	// that a state decided anew would differ.
+	TakenOver bool
+}
+
+// Apply makes it so. Applied twice, it does nothing the second time. If the
+// registry refuses its configuration, the files are put back and what ran runs on.
+func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, error) {
+	w := state.Workload
+	if err := r.Host.PrepareData(); err != nil {
+		return Result{}, err
+	}
+	outcome, err := r.serve(ctx, state)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{Version: outcome.Version}
+	for _, other := range r.Others {
+		if err := other.Remove(ctx, w.Unit); err != nil && !errors.Is(err, desired.ErrNoEngine) {
+			return result, err
+		}
+	}
+	if err := r.openPorts(ctx, state.Ports); err != nil {
+		return result, err
+	}
+	if result.Notes, err = r.Host.EnsureClient(ctx, state.Client); err != nil {
+		return result, err
+	}
+	err = r.takeOver(ctx, w, &result)
+	return result, err
+}
+
+// serve writes the files and has the registry run with them.
+func (r Reconciler) serve(ctx context.Context, state desired.State) (desired.Outcome, error) {
+	change, err := r.Host.Sync(state.Files)
+	if err != nil {
+		return desired.Outcome{}, err
+	}
+	if len(change.Written)+len(change.Removed) > 0 {
+		r.Log.Info("files changed", "written", change.Written, "removed", change.Removed)
+	}
+	outcome, err := r.Runtime.Ensure(ctx, state.Workload)
+	if refused := (*desired.Refused)(nil); errors.As(err, &refused) {
+		return outcome, errors.Join(err, undo(change))
+	}
+	if err != nil {
+		return outcome, err
+	}
+	if outcome.Done != "" {
+		r.Log.Info("registry "+outcome.Done, "name", state.Workload.Name, "reason", outcome.Reason)
+	}
+	return outcome, nil
+}
+
+func undo(change desired.Change) error {
+	if err := change.Undo(); err != nil {
+		return fmt.Errorf("cannot put back the former files: %w", err)
+	}
+	return nil
+}
+
+// openPorts opens what is missing before it closes what is too much.
+func (r Reconciler) openPorts(ctx context.Context, want []int) error {
+	have, err := r.Ports.OpenedPorts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, port := range want {
+		if !slices.Contains(have, port) {
+			if err := r.Ports.OpenPort(ctx, port); err != nil {
+				return err
+			}
+			r.Log.Info("port opened", "port", port)
+		}
+	}
+	for _, port := range have {
+		if !slices.Contains(want, port) {
+			if err := r.Ports.ClosePort(ctx, port); err != nil {
+				return err
+			}
+			r.Log.Info("port closed", "port", port)
+		}
+	}
+	return nil
+}
+
+// takeOver goes on with giving foreign files to the registry's user, which the
+// registry does not need to wait for.
+func (r Reconciler) takeOver(ctx context.Context, w desired.Workload, result *Result) error {
+	if w.Sockets == "" || !slices.Contains(w.Capabilities, "DAC_OVERRIDE") {
+		return nil
+	}
+	progress, err := r.Host.TakeOver(ctx)
+	if err != nil {
+		return err
+	}
+	r.Log.Info("images taken over", "files", progress.Files, "done", progress.Done)
+	result.TakenOver = progress.Done
+	if !progress.Done {
+		result.Notes = append(result.Notes, fmt.Sprintf("Taking over images: %d files so far.", progress.Files))
+	}
+	return nil
+}

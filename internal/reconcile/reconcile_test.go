@@ -1,0 +1,238 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"docker-registry-operator/internal/desired"
+)
+
+// world is a unit that remembers what was done to it.
+type world struct {
+	files   map[string]string
+	running map[string]string // unit -> digest of its configuration
+	ports   []int
+	foreign int // files in the data directory that are not the registry's
+
+	refuse string // a configuration that the registry does not take
+	fail   error  // what Ensure fails with
+	done   []string
+}
+
+func (w *world) did(what string) { w.done = append(w.done, what) }
+
+func (w *world) Sync(files []desired.File) (desired.Change, error) {
+	before := maps.Clone(w.files)
+	var change desired.Change
+	after := map[string]string{}
+	for _, file := range files {
+		after[file.Path] = string(file.Content)
+		if before[file.Path] != string(file.Content) {
+			change.Written = append(change.Written, file.Path)
+			w.did("write " + file.Path)
+		}
+	}
+	for path := range before {
+		if _, kept := after[path]; !kept {
+			change.Removed = append(change.Removed, path)
+			w.did("remove " + path)
+		}
+	}
+	w.files = after
+	change.Undo = func() error {
+		w.did("undo")
+		w.files = before
+		return nil
+	}
+	return change, nil
+}
+
+func (w *world) PrepareData() error { return nil }
+
+func (w *world) TakeOver(context.Context) (desired.Progress, error) {
+	const budget = 10
+	w.did("take over")
+	w.foreign = max(0, w.foreign-budget)
+	return desired.Progress{Files: budget, Done: w.foreign == 0}, nil
+}
+
+func (w *world) EnsureClient(_ context.Context, client desired.Client) ([]string, error) {
+	if client.Plain {
+		return []string{"Docker is not ours."}, nil
+	}
+	return nil, nil
+}
+
+func (w *world) Ensure(_ context.Context, workload desired.Workload) (desired.Outcome, error) {
+	if w.fail != nil {
+		return desired.Outcome{}, w.fail
+	}
+	if workload.Config == w.refuse {
+		return desired.Outcome{}, &desired.Refused{Reason: "no such level"}
+	}
+	if w.running[workload.Unit] == workload.Config {
+		return desired.Outcome{Version: "v3"}, nil
+	}
+	w.did("run " + workload.Config)
+	w.running[workload.Unit] = workload.Config
+	return desired.Outcome{Done: "reloaded", Version: "v3"}, nil
+}
+
+func (w *world) Remove(_ context.Context, unit string) error {
+	if _, runs := w.running[unit]; runs {
+		w.did("stop " + unit)
+		delete(w.running, unit)
+	}
+	return nil
+}
+
+func (w *world) OpenedPorts(context.Context) ([]int, error) { return slices.Clone(w.ports), nil }
+
+func (w *world) OpenPort(_ context.Context, port int) error {
+	w.did("open")
+	w.ports = append(w.ports, port)
+	return nil
+}
+
+func (w *world) ClosePort(_ context.Context, port int) error {
+	w.did("close")
+	w.ports = slices.DeleteFunc(w.ports, func(p int) bool { return p == port })
+	return nil
+}
+
+func newWorld() *world {
+	return &world{
+		files:   map[string]string{"/c/config.yml": "old", "/c/gone": "x"},
+		running: map[string]string{"r/0": "old"},
+		ports:   []int{5000, 5001},
+	}
+}
+
+func state(config string) desired.State {
+	return desired.State{
+		Files:    []desired.File{{Path: "/c/config.yml", Content: []byte(config)}},
+		Workload: desired.Workload{Unit: "r/0", Config: config, Sockets: "/s"},
+		Ports:    []int{443, 5000},
+	}
+}
+
+func apply(t *testing.T, w *world, others []Runtime, s desired.State) (Result, error) {
+	t.Helper()
+	r := Reconciler{Runtime: w, Others: others, Host: w, Ports: w, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return r.Apply(t.Context(), s)
+}
+
+func TestApplyMakesItSoOnce(t *testing.T) {
+	w := newWorld()
+	other := newWorld()
+	result, err := apply(t, w, []Runtime{other}, state("new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Result{Version: "v3"}, result); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	want := []string{"write /c/config.yml", "remove /c/gone", "run new", "open", "close"}
+	if diff := cmp.Diff(want, w.done); diff != "" {
+		t.Errorf("done (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"stop r/0"}, other.done); diff != "" {
+		t.Errorf("done by the other runtime (-want +got):\n%s", diff)
+	}
+	w.done, other.done = nil, nil
+	if _, err := apply(t, w, []Runtime{other}, state("new")); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.done)+len(other.done) > 0 {
+		t.Errorf("done the second time: %v, %v", w.done, other.done)
+	}
+}
+
+func TestApplyPutsFilesBackWhenRefused(t *testing.T) {
+	w := newWorld()
+	w.refuse = "bad"
+	_, err := apply(t, w, nil, state("bad"))
+	if refused := (*desired.Refused)(nil); !errors.As(err, &refused) {
+		t.Fatalf("got error %v, want a refusal", err)
+	}
+	if got, want := w.files["/c/config.yml"], "old"; got != want {
+		t.Errorf("config.yml holds %q, want %q", got, want)
+	}
+	if diff := cmp.Diff([]int{5000, 5001}, w.ports); diff != "" {
+		t.Errorf("ports (-want +got):\n%s", diff)
+	}
+}
+
+func TestApplyKeepsFilesWhenTheRuntimeFails(t *testing.T) {
+	w := newWorld()
+	w.fail = desired.ErrNoEngine
+	if _, err := apply(t, w, nil, state("new")); !errors.Is(err, desired.ErrNoEngine) {
+		t.Fatalf("got error %v, want %v", err, desired.ErrNoEngine)
+	}
+	if got, want := w.files["/c/config.yml"], "new"; got != want {
+		t.Errorf("config.yml holds %q, want %q", got, want)
+	}
+}
+
+func TestApplyGoesOnWithoutTheOtherRuntimesEngine(t *testing.T) {
+	if _, err := apply(t, newWorld(), []Runtime{noEngine{}}, state("new")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type noEngine struct{ Runtime }
+
+func (noEngine) Remove(context.Context, string) error { return desired.ErrNoEngine }
+
+func TestApplyTakesOverForeignFilesInSteps(t *testing.T) {
+	w := newWorld()
+	w.foreign = 15
+	s := state("new")
+	s.Workload.Capabilities = []string{"DAC_OVERRIDE"}
+	first, err := apply(t, w, nil, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := apply(t, w, nil, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Result{
+		{Version: "v3", Notes: []string{"Taking over images: 10 files so far."}},
+		{Version: "v3", TakenOver: true},
+	}
+	if diff := cmp.Diff(want, []Result{first, second}); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+}
+
+func TestApplyLeavesForeignFilesToAStockImage(t *testing.T) {
+	w := newWorld()
+	s := state("new")
+	s.Workload.Capabilities, s.Workload.Sockets = []string{"DAC_OVERRIDE"}, ""
+	if _, err := apply(t, w, nil, s); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(w.done, "take over") {
+		t.Error("files were taken over from an image that runs as root")
+	}
+}
+
+func TestApplyHandsOnNotes(t *testing.T) {
+	s := state("new")
+	s.Client.Plain = true
+	result, err := apply(t, newWorld(), nil, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"Docker is not ours."}, result.Notes); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+}

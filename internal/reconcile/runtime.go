@@ -1,0 +1,40 @@
+package reconcile
+
+import (
+	"context"
+
+	"docker-registry-operator/internal/desired"
+)
+
+// Runtime runs the registry.
+type Runtime interface {
+	// Ensure makes w run, or keeps it down if w.Stopped, and says what it had to do.
+	// Whatever serves keeps serving until its successor does. It does nothing if
+	// all is as w says. A configuration that the registry does not take is a
+	// [*desired.Refused] error, and then what ran before runs on.
+	Ensure(ctx context.Context, w desired.Workload) (desired.Outcome, error)
+	// Remove removes every registry of the unit; images are left alone. It does
+	// nothing if there is none.
+	Remove(ctx context.Context, unit string) error
+}
+
+// Host is the machine without its registry.
+type Host interface {
+	// Sync makes the owned files these. A file that is right is not written.
+	Sync(files []desired.File) (desired.Change, error)
+	// PrepareData makes the directories that the registry writes to.
+	PrepareData() error
+	// TakeOver gives files in the data directory to the registry's user, for a bounded
+	// time.
+	TakeOver(ctx context.Context) (desired.Progress, error)
+	// EnsureClient lets the host's own Docker reach the registry, and says in notes
+	// what it must leave to the operator.
+	EnsureClient(ctx context.Context, client desired.Client) (notes []string, err error)
+}
+
+// Ports opens and closes the unit's ports in Juju.
+type Ports interface {
+	OpenedPorts(ctx context.Context) ([]int, error)
+	OpenPort(ctx context.Context, port int) error
+	ClosePort(ctx context.Context, port int) error
+}
