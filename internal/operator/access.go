@@ -1,0 +1,81 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"docker-registry-operator/internal/config"
+	"docker-registry-operator/internal/desired"
+)
+
+// Access is how the unit itself reaches its registry.
+type Access struct {
+	// Netloc is how clients name the registry, host[:port]; Netlocs are all its names.
+	Netloc  string
+	Netlocs []string
+	// Address is host:port on this machine.
+	Address string
+	// Certificate is the chain that the registry serves (PEM), nil over plain HTTP.
+	Certificate []byte
+	// User and Password are empty without basic authentication.
+	User     string
+	Password config.Secret
+	// Engine says that the host's Docker Engine is in use.
+	Engine bool
+	// Proxy leads from the unit to other registries.
+	Proxy Proxy
+}
+
+// Access says how to reach the registry. It is an error if the unit is not ready.
+func (o *Operator) Access(ctx context.Context) (Access, error) {
+	if err := o.ready(ctx); err != nil {
+		return Access{}, err
+	}
+	conf, err := o.config(ctx)
+	if err != nil {
+		return Access{}, err
+	}
+	in, err := o.read(ctx, conf)
+	if err != nil {
+		return Access{}, err
+	}
+	cert, err := desired.Certificate(in)
+	if err != nil {
+		return Access{}, err
+	}
+	access := Access{
+		Netloc:  desired.Netloc(in),
+		Netlocs: desired.Netlocs(in),
+		Address: fmt.Sprintf("127.0.0.1:%d", conf.HTTP.Port),
+		Engine:  conf.Container.Runtime == config.Docker,
+		Proxy:   o.Unit.Proxy(),
+	}
+	if cert != nil {
+		access.Certificate = cert.Chain
+	}
+	if basic := conf.Auth.Basic; basic != nil {
+		access.User, access.Password = basic.User, basic.Password
+	}
+	return access, nil
+}
+
+func (o *Operator) ready(ctx context.Context) error {
+	status, err := o.Unit.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if status.Level != desired.Active {
+		return fmt.Errorf("registry is not ready: %s", status.Message)
+	}
+	return nil
+}
+
+// Workload is the name of the registry's container or service.
+func (o *Operator) Workload(ctx context.Context) (string, error) {
+	conf, err := o.config(ctx)
+	if problems := (config.Problems)(nil); errors.As(err, &problems) {
+		return "", fmt.Errorf("cannot tell the registry's name: %w", problems)
+	}
+	return conf.Container.Name, err
+}

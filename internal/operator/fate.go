@@ -1,0 +1,74 @@
+package operator
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"docker-registry-operator/internal/config"
+	"docker-registry-operator/internal/desired"
+)
+
+// blocked is what the operator has to mend.
+type blocked struct {
+	message string
+}
+
+func (b *blocked) Error() string { return b.message }
+
+// waiting is what somebody else has to do first.
+type waiting struct {
+	message string
+}
+
+func (w *waiting) Error() string { return w.message }
+
+// fate is what an error means for the unit: the operator's mistake blocks it,
+// somebody else's turn makes it wait, and anything else fails the hook, which Juju
+// then tries again.
+func fate(err error) (desired.Status, error) {
+	var (
+		problems config.Problems
+		refused  *desired.Refused
+		taken    *desired.NameTaken
+		mistake  *blocked
+		wait     *waiting
+	)
+	switch {
+	case errors.As(err, &problems):
+		return desired.Status{Level: desired.Blocked, Message: "Invalid charm config: " + problems.Error()}, nil
+	case errors.As(err, &taken):
+		return desired.Status{Level: desired.Blocked, Message: fmt.Sprintf(
+			"Invalid charm config: option %q: container %q exists and is not this unit's; choose another name or remove it",
+			"registry-name", taken.Name)}, nil
+	case errors.As(err, &refused), errors.As(err, &mistake):
+		return desired.Status{Level: desired.Blocked, Message: err.Error()}, nil
+	case errors.As(err, &wait):
+		return desired.Status{Level: desired.Waiting, Message: err.Error()}, nil
+	case errors.Is(err, desired.ErrNoEngine):
+		return desired.Status{Level: desired.Waiting, Message: "waiting for the Docker Engine to answer; see 'systemctl status docker' on the unit"}, nil
+	}
+	return desired.Status{}, err
+}
+
+// explain names the option behind a port that another process holds.
+func (o *Operator) explain(refused *desired.Refused, http config.HTTP) error {
+	if !strings.Contains(refused.Reason, "address already in use") {
+		return refused
+	}
+	for _, candidate := range []struct {
+		option string
+		port   int
+	}{
+		{"registry-port", http.Port},
+		{"debug-port", http.DebugPort},
+	} {
+		if strings.Contains(refused.Reason, fmt.Sprintf(":%d:", candidate.port)) {
+			return config.Problems{{
+				Option: candidate.option,
+				Text:   fmt.Sprintf("port %d is in use by another program; choose another one", candidate.port),
+			}}
+		}
+	}
+	return refused
+}

@@ -1,0 +1,180 @@
+// Package operator is the pipeline of every hook: it reads the unit, decides, makes
+// it so and reports the status. It alone decides what an error means for the unit.
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"docker-registry-operator/internal/config"
+	"docker-registry-operator/internal/desired"
+	"docker-registry-operator/internal/reconcile"
+)
+
+// Operator runs a unit.
+type Operator struct {
+	Unit   Unit
+	Host   Host
+	Docker Engine
+	Native reconcile.Runtime
+	Layout desired.Layout
+	// User is who runs the registry.
+	User desired.Identity
+	Now  func() time.Time
+	Log  *slog.Logger
+}
+
+// Host is the machine as the pipeline reads and prepares it.
+type Host interface {
+	reconcile.Host
+	// ReadFiles are the contents of those of paths that exist and that the charm did
+	// not write itself. What cannot be read is a [*fs.PathError].
+	ReadFiles(paths []string) (map[string][]byte, error)
+	// ForeignData says that the data directory is not yet the registry's own.
+	ForeignData() (bool, error)
+	// Htpasswd is the password file as it is, nil if there is none.
+	Htpasswd() ([]byte, error)
+	// Authorities says that the host has a directory of trusted authorities.
+	Authorities() bool
+	// Prepare brings packages, and with docker a Docker Engine that answers, to the
+	// machine, and says in notes what it leaves to the operator. It does nothing if
+	// all is there. progress hears what takes long before it is begun.
+	Prepare(ctx context.Context, conf config.Host, proxy desired.Proxy, docker bool, progress func(string)) (notes []string, err error)
+	// Record is a value that an earlier hook recorded, "" if there is none.
+	Record(name string) (string, error)
+	// SetRecord records a value for later hooks; "" forgets it.
+	SetRecord(name, value string) error
+	// Remove takes back what the charm did to the machine, but for images and
+	// packages.
+	Remove(ctx context.Context) error
+}
+
+// Engine is the Docker Engine: a runtime that also has images.
+type Engine interface {
+	reconcile.Runtime
+	// Image says what ref is; it is pulled if the engine does not have it.
+	Image(ctx context.Context, ref string, progress func(string)) (desired.Image, error)
+}
+
+// Converge makes the unit what its options and its machine ask for, and reports
+// its status. An operator's mistake leaves the unit blocked, and what runs running.
+func (o *Operator) Converge(ctx context.Context) error {
+	status, err := o.converge(ctx)
+	if err != nil {
+		status, err = fate(err)
+	}
+	if err != nil {
+		return err
+	}
+	return o.report(ctx, status)
+}
+
+func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
+	if err := o.claim(); err != nil {
+		return desired.Status{}, err
+	}
+	conf, err := o.config(ctx)
+	if err != nil {
+		return desired.Status{}, err
+	}
+	notes, err := o.Host.Prepare(ctx, conf.Host, o.Unit.Proxy(), conf.Container.Runtime == config.Docker, o.progress(ctx))
+	if err != nil {
+		return desired.Status{}, err
+	}
+	state, result, err := o.apply(ctx, conf)
+	if err == nil && result.TakenOver {
+		state, result, err = o.apply(ctx, conf)
+	}
+	if err != nil {
+		return desired.Status{}, err
+	}
+	if err := o.setVersion(ctx, result.Version); err != nil {
+		return desired.Status{}, err
+	}
+	status := state.Status
+	for _, note := range append(notes, result.Notes...) {
+		status.Message += " " + note
+	}
+	return status, nil
+}
+
+// config is what the options ask for.
+func (o *Operator) config(ctx context.Context) (config.Config, error) {
+	options, err := o.Unit.Options(ctx)
+	if err != nil {
+		return config.Config{}, err
+	}
+	return config.Parse(options)
+}
+
+func (o *Operator) apply(ctx context.Context, conf config.Config) (desired.State, reconcile.Result, error) {
+	in, err := o.read(ctx, conf)
+	if err != nil {
+		return desired.State{}, reconcile.Result{}, err
+	}
+	state, err := desired.For(in)
+	if err != nil {
+		return desired.State{}, reconcile.Result{}, err
+	}
+	result, err := o.reconciler(conf.Container.Runtime).Apply(ctx, state)
+	if refused := (*desired.Refused)(nil); errors.As(err, &refused) {
+		err = o.explain(refused, conf.HTTP)
+	}
+	return state, result, err
+}
+
+// reconciler runs the registry in the chosen runtime, and in no other.
+func (o *Operator) reconciler(runtime config.Runtime) reconcile.Reconciler {
+	r := reconcile.Reconciler{Runtime: o.Docker, Others: []reconcile.Runtime{o.Native}, Host: o.Host, Ports: o.Unit, Log: o.Log}
+	if runtime == config.Native {
+		r.Runtime, r.Others = o.Native, []reconcile.Runtime{o.Docker}
+	}
+	return r
+}
+
+// setVersion tells Juju the version of the registry when it is another one.
+func (o *Operator) setVersion(ctx context.Context, version string) error {
+	told, err := o.Host.Record("version")
+	if err != nil || version == "" || version == told {
+		return err
+	}
+	if err := o.Unit.SetVersion(ctx, version); err != nil {
+		return err
+	}
+	return o.Host.SetRecord("version", version)
+}
+
+// claim makes the machine this unit's. The paths of configuration and images are
+// fixed, so two units cannot share a machine.
+func (o *Operator) claim() error {
+	owner, err := o.Host.Record("unit")
+	if err != nil || owner == o.Unit.Name() {
+		return err
+	}
+	if owner != "" {
+		return &blocked{fmt.Sprintf("unit %s already keeps a registry on this machine; place this unit on another one", owner)}
+	}
+	return o.Host.SetRecord("unit", o.Unit.Name())
+}
+
+// report sets the unit's status unless it is already so.
+func (o *Operator) report(ctx context.Context, status desired.Status) error {
+	current, err := o.Unit.Status(ctx)
+	if err != nil || current == status {
+		return err
+	}
+	return o.Unit.SetStatus(ctx, status)
+}
+
+// progress shows in the status what takes long.
+func (o *Operator) progress(ctx context.Context) func(string) {
+	return func(message string) {
+		o.Log.Info(message)
+		if err := o.Unit.SetStatus(ctx, desired.Status{Level: desired.Maintenance, Message: message}); err != nil {
+			o.Log.Warn("status not set", "error", err)
+		}
+	}
+}

@@ -1,0 +1,421 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	charm "docker-registry-operator"
+	"docker-registry-operator/internal/config"
+	"docker-registry-operator/internal/desired"
+)
+
+// unit is a unit that remembers what it was told; every change is in did.
+type unit struct {
+	options config.Options
+	leader  bool
+	shared  map[string]string
+	ports   []int
+	status  desired.Status
+	version string
+	did     []string
+}
+
+func (u *unit) Name() string                                    { return "docker-registry/0" }
+func (u *unit) Options(context.Context) (config.Options, error) { return u.options, nil }
+func (u *unit) Leader(context.Context) (bool, error)            { return u.leader, nil }
+func (u *unit) Proxy() Proxy                                    { return Proxy{} }
+func (u *unit) OpenedPorts(context.Context) ([]int, error)      { return slices.Clone(u.ports), nil }
+func (u *unit) Status(context.Context) (desired.Status, error)  { return u.status, nil }
+func (u *unit) Address(_ context.Context, endpoint string) (string, error) {
+	return map[string]string{"website": "10.0.0.5"}[endpoint], nil
+}
+
+func (u *unit) Shared(_ context.Context, key string) (string, error) { return u.shared[key], nil }
+
+func (u *unit) SetShared(_ context.Context, key, value string) error {
+	u.did = append(u.did, "share "+key)
+	u.shared[key] = value
+	return nil
+}
+
+func (u *unit) OpenPort(_ context.Context, port int) error {
+	u.did = append(u.did, "open")
+	u.ports = append(u.ports, port)
+	return nil
+}
+
+func (u *unit) ClosePort(_ context.Context, port int) error {
+	u.did = append(u.did, "close")
+	u.ports = slices.DeleteFunc(u.ports, func(p int) bool { return p == port })
+	return nil
+}
+
+func (u *unit) SetStatus(_ context.Context, status desired.Status) error {
+	u.did = append(u.did, "status "+string(status.Level))
+	u.status = status
+	return nil
+}
+
+func (u *unit) SetVersion(_ context.Context, version string) error {
+	u.did = append(u.did, "version")
+	u.version = version
+	return nil
+}
+
+// machine is a host whose files and records live in memory.
+type machine struct {
+	files   map[string][]byte // what the charm wrote
+	others  map[string][]byte // what others wrote
+	records map[string]string
+	denied  string // a path that cannot be read
+	foreign bool
+	notes   []string
+	removed bool
+	did     []string
+}
+
+func (m *machine) Sync(files []desired.File) (desired.Change, error) {
+	before, change := maps.Clone(m.files), desired.Change{}
+	m.files = map[string][]byte{}
+	for _, file := range files {
+		m.files[file.Path] = file.Content
+		if string(before[file.Path]) != string(file.Content) {
+			change.Written = append(change.Written, file.Path)
+			m.did = append(m.did, "write "+file.Path)
+		}
+	}
+	change.Undo = func() error { m.files = before; return nil }
+	return change, nil
+}
+
+func (m *machine) ReadFiles(paths []string) (map[string][]byte, error) {
+	found := map[string][]byte{}
+	for _, path := range paths {
+		if path == m.denied {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("permission denied")}
+		}
+		if content, ok := m.others[path]; ok {
+			found[path] = content
+		}
+	}
+	return found, nil
+}
+
+func (m *machine) PrepareData() error           { return nil }
+func (m *machine) ForeignData() (bool, error)   { return m.foreign, nil }
+func (m *machine) Authorities() bool            { return true }
+func (m *machine) Remove(context.Context) error { m.removed = true; return nil }
+
+func (m *machine) Htpasswd() ([]byte, error) { return m.files["/etc/docker/registry/htpasswd"], nil }
+
+func (m *machine) TakeOver(context.Context) (desired.Progress, error) {
+	m.foreign = false
+	return desired.Progress{Files: 3, Done: true}, nil
+}
+
+func (m *machine) EnsureClient(context.Context, desired.Client) ([]string, error) { return nil, nil }
+
+func (m *machine) Prepare(context.Context, config.Host, desired.Proxy, bool, func(string)) ([]string, error) {
+	return m.notes, nil
+}
+
+func (m *machine) Record(name string) (string, error) { return m.records[name], nil }
+
+func (m *machine) SetRecord(name, value string) error {
+	if m.records[name] != value {
+		m.did = append(m.did, "record "+name)
+		m.records[name] = value
+	}
+	return nil
+}
+
+// engine is a runtime that runs what it is told, or fails.
+type engine struct {
+	workloads []desired.Workload
+	fail      error
+	removed   []string
+	image     desired.Image
+}
+
+func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome, error) {
+	if e.fail != nil {
+		return desired.Outcome{}, e.fail
+	}
+	if n := len(e.workloads); n > 0 && cmp.Equal(e.workloads[n-1], w) {
+		return desired.Outcome{Version: "v3.1.2"}, nil
+	}
+	e.workloads = append(e.workloads, w)
+	return desired.Outcome{Done: "created", Version: "v3.1.2"}, nil
+}
+
+func (e *engine) Remove(_ context.Context, unit string) error {
+	e.removed = append(e.removed, unit)
+	return nil
+}
+
+func (e *engine) Image(context.Context, string, func(string)) (desired.Image, error) {
+	return e.image, nil
+}
+
+// defaults are the options of config.yaml that have a default.
+func defaults(t *testing.T) config.Options {
+	t.Helper()
+	var declared struct {
+		Options map[string]struct{ Default any }
+	}
+	if err := yaml.Unmarshal([]byte(charm.Config()), &declared); err != nil {
+		t.Fatal(err)
+	}
+	options := config.Options{}
+	for name, option := range declared.Options {
+		if option.Default != nil {
+			options[name] = option.Default
+		}
+	}
+	return options
+}
+
+type world struct {
+	*Operator
+	unit           *unit
+	machine        *machine
+	docker, native *engine
+}
+
+// fresh is the leader of an application with all defaults, on an empty machine.
+func fresh(t *testing.T) world {
+	t.Helper()
+	w := world{
+		unit: &unit{
+			leader: true, shared: map[string]string{},
+			options: defaults(t),
+		},
+		machine: &machine{files: map[string][]byte{}, others: map[string][]byte{}, records: map[string]string{}},
+		docker:  &engine{}, native: &engine{},
+	}
+	w.Operator = &Operator{
+		Unit: w.unit, Host: w.machine, Docker: w.docker, Native: w.native,
+		User: desired.Identity{UID: 65532, GID: 65532},
+		Now:  func() time.Time { return time.Unix(1767225600, 0) },
+		Log:  slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	return w
+}
+
+func (w world) converge(t *testing.T) desired.Status {
+	t.Helper()
+	if err := w.Converge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w.unit.status
+}
+
+func TestConvergeDeploysOnce(t *testing.T) {
+	w := fresh(t)
+	want := desired.Status{Level: desired.Active, Message: "Ready at 10.0.0.5:5000 (http)."}
+	if got := w.converge(t); got != want {
+		t.Fatalf("status %v, want %v", got, want)
+	}
+	if len(w.docker.workloads) != 1 || w.unit.version != "v3.1.2" || !slices.Equal(w.unit.ports, []int{5000}) {
+		t.Errorf("workloads %v, version %q, ports %v", w.docker.workloads, w.unit.version, w.unit.ports)
+	}
+	w.unit.did, w.machine.did = nil, nil
+	w.converge(t)
+	if len(w.docker.workloads) != 1 || len(w.unit.did)+len(w.machine.did) > 0 {
+		t.Errorf("the second time: %v %v %v", w.docker.workloads, w.unit.did, w.machine.did)
+	}
+}
+
+func TestConvergeRunsInTheChosenRuntime(t *testing.T) {
+	w := fresh(t)
+	w.unit.options["registry-runtime"] = "native"
+	w.converge(t)
+	if len(w.native.workloads) != 1 || len(w.docker.workloads) != 0 || !slices.Equal(w.docker.removed, []string{"docker-registry/0"}) {
+		t.Errorf("native %v, docker %v, removed from docker %v", w.native.workloads, w.docker.workloads, w.docker.removed)
+	}
+}
+
+func TestConvergeKeepsAPasswordFileThatVerifies(t *testing.T) {
+	w := fresh(t)
+	w.unit.options["auth-basic-password"] = "s3cret"
+	w.converge(t)
+	first := string(w.machine.files["/etc/docker/registry/htpasswd"])
+	delete(w.machine.records, "htpasswd-verified")
+	w.converge(t)
+	if second := string(w.machine.files["/etc/docker/registry/htpasswd"]); second != first || first == "" {
+		t.Errorf("password file became %q, was %q", second, first)
+	}
+	w.unit.options["auth-basic-password"] = "another"
+	w.converge(t)
+	if third := string(w.machine.files["/etc/docker/registry/htpasswd"]); third == first {
+		t.Error("another password left the password file as it was")
+	}
+}
+
+func TestConvergeKeepsTheSharedSecret(t *testing.T) {
+	w := fresh(t)
+	w.unit.shared["http-secret"] = "from-the-old-charm"
+	w.converge(t)
+	if !strings.Contains(string(w.machine.files["/etc/docker/registry/config.yml"]), "secret: from-the-old-charm") {
+		t.Error("config.yml has another http.secret")
+	}
+	if slices.Contains(w.unit.did, "share http-secret") {
+		t.Error("a secret that was there was made anew")
+	}
+}
+
+func TestConvergeTakesOverInOneHookIfItCan(t *testing.T) {
+	w := fresh(t)
+	w.machine.foreign = true
+	w.converge(t)
+	var capabilities [][]string
+	for _, workload := range w.docker.workloads {
+		capabilities = append(capabilities, workload.Capabilities)
+	}
+	if diff := cmp.Diff([][]string{{"DAC_OVERRIDE"}, nil}, capabilities); diff != "" {
+		t.Errorf("capabilities (-want +got):\n%s", diff)
+	}
+}
+
+func TestConvergeSaysWhatItLeaves(t *testing.T) {
+	w := fresh(t)
+	w.machine.notes = []string{"Restart Docker."}
+	if got, want := w.converge(t).Message, "Ready at 10.0.0.5:5000 (http). Restart Docker."; got != want {
+		t.Errorf("status %q, want %q", got, want)
+	}
+}
+
+// TestConvergeDecidesFate shows that no mistake fails a hook or touches what runs.
+func TestConvergeDecidesFate(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		spoil func(w world)
+		want  desired.Status
+	}{
+		{"options", func(w world) {
+			w.unit.options["log-level"], w.unit.options["registry-port"] = "loud", int64(0)
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "log-level": `}},
+		{"unreadable file", func(w world) {
+			w.machine.denied = "/etc/docker/registry/registry.key"
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "tls-key-path": cannot read /etc/docker/registry/registry.key: permission denied; put a readable file there or choose another path`}},
+		{"refused", func(w world) {
+			w.docker.fail = &desired.Refused{Reason: "no such driver"}
+		}, desired.Status{Level: desired.Blocked, Message: "registry refused its configuration: no such driver"}},
+		{"port in use", func(w world) {
+			w.docker.fail = &desired.Refused{Reason: "cannot listen on :5000: address already in use"}
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "registry-port": port 5000 is in use by another program; choose another one`}},
+		{"name taken", func(w world) {
+			w.docker.fail = &desired.NameTaken{Name: "registry"}
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "registry-name": container "registry" exists and is not this unit's; choose another name or remove it`}},
+		{"no engine", func(w world) {
+			w.docker.fail = desired.ErrNoEngine
+		}, desired.Status{Level: desired.Waiting, Message: "waiting for the Docker Engine to answer; see 'systemctl status docker' on the unit"}},
+		{"no secret yet", func(w world) {
+			w.unit.leader, w.unit.shared = false, map[string]string{}
+		}, desired.Status{Level: desired.Waiting, Message: "waiting for the leader to share http-secret"}},
+		{"another unit's machine", func(w world) {
+			w.machine.records["unit"] = "mirror/3"
+		}, desired.Status{Level: desired.Blocked, Message: "unit mirror/3 already keeps a registry on this machine; place this unit on another one"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := fresh(t)
+			w.converge(t)
+			files, ports := maps.Clone(w.machine.files), slices.Clone(w.unit.ports)
+			test.spoil(w)
+			got := w.converge(t)
+			if got.Level != test.want.Level || !strings.HasPrefix(got.Message, test.want.Message) {
+				t.Errorf("status\n%v, want\n%v", got, test.want)
+			}
+			if len(w.docker.workloads) != 1 || !slices.Equal(ports, w.unit.ports) || len(w.docker.removed) > 0 {
+				t.Errorf("what ran was touched: %v, ports %v", w.docker.workloads, w.unit.ports)
+			}
+			var none *desired.Refused
+			if errors.As(w.docker.fail, &none) && !maps.EqualFunc(files, w.machine.files, slices.Equal) {
+				t.Error("files were not put back")
+			}
+		})
+	}
+}
+
+func TestConvergeFailsOnWhatItDoesNotUnderstand(t *testing.T) {
+	w := fresh(t)
+	w.docker.fail = errors.New("disk on fire")
+	if err := w.Converge(t.Context()); !errors.Is(err, w.docker.fail) {
+		t.Errorf("got error %v, want %v", err, w.docker.fail)
+	}
+}
+
+func TestPauseOutlivesHooks(t *testing.T) {
+	w := fresh(t)
+	w.converge(t)
+	if err := w.Pause(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	want := desired.Status{Level: desired.Blocked, Message: "registry container is stopped."}
+	if got := w.converge(t); got != want || len(w.unit.ports) > 0 {
+		t.Errorf("status %v, want %v; ports %v", got, want, w.unit.ports)
+	}
+	if !w.docker.workloads[len(w.docker.workloads)-1].Stopped || len(w.docker.removed) == 0 {
+		t.Error("the registry was neither stopped nor removed")
+	}
+	if err := w.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.unit.status.Level; got != desired.Active {
+		t.Errorf("level %q after start", got)
+	}
+}
+
+func TestRemoveLeavesNothing(t *testing.T) {
+	w := fresh(t)
+	w.converge(t)
+	if err := errors.Join(w.Stop(t.Context()), w.Remove(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.unit.ports) > 0 || !w.machine.removed || len(w.docker.removed) == 0 || len(w.native.removed) == 0 {
+		t.Errorf("ports %v, host cleared %v, removed %v and %v", w.unit.ports, w.machine.removed, w.docker.removed, w.native.removed)
+	}
+}
+
+func TestHoldTouchesNothing(t *testing.T) {
+	w := fresh(t)
+	w.converge(t)
+	w.unit.did, w.machine.did = nil, nil
+	if err := w.Hold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"status blocked"}, append(w.unit.did, w.machine.did...)); diff != "" {
+		t.Errorf("done (-want +got):\n%s", diff)
+	}
+}
+
+func TestAccess(t *testing.T) {
+	w := fresh(t)
+	w.unit.options["auth-basic-password"] = "s3cret"
+	if _, err := w.Access(t.Context()); err == nil {
+		t.Error("a unit that was never deployed is ready")
+	}
+	w.converge(t)
+	got, err := w.Access(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Access{
+		Netloc: "10.0.0.5:5000", Netlocs: []string{"10.0.0.5:5000"}, Address: "127.0.0.1:5000",
+		User: "admin", Password: config.NewSecret("s3cret"), Engine: true,
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(config.Secret.Equal)); diff != "" {
+		t.Errorf("access (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,129 @@
+package operator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"docker-registry-operator/internal/config"
+	"docker-registry-operator/internal/desired"
+	"docker-registry-operator/internal/htpasswd"
+)
+
+// secretKey is the shared setting that holds http.secret, as in the charm that this
+// one replaces: base64 of 32 random bytes.
+const secretKey = "http-secret"
+
+// read gathers all that a decision depends on.
+func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input, error) {
+	facts := desired.Facts{
+		Layout:       o.Layout,
+		Unit:         o.Unit.Name(),
+		Now:          o.Now().Unix(),
+		User:         o.User,
+		Certificates: o.Host.Authorities(),
+	}
+	var err error
+	if facts.Secret, err = o.secret(ctx); err != nil {
+		return desired.Input{}, err
+	}
+	if facts.Address, err = o.Unit.Address(ctx, "website"); err != nil {
+		return desired.Input{}, err
+	}
+	if facts.Files, err = o.certificateFiles(conf.TLS); err != nil {
+		return desired.Input{}, err
+	}
+	if facts.Htpasswd, err = o.htpasswd(conf.Auth.Basic, facts.Secret); err != nil {
+		return desired.Input{}, err
+	}
+	if facts.ForeignData, err = o.Host.ForeignData(); err != nil {
+		return desired.Input{}, err
+	}
+	if facts.Stopped, err = o.stopped(); err != nil {
+		return desired.Input{}, err
+	}
+	if ref := conf.Container.Image; ref != "" && conf.Container.Runtime == config.Docker {
+		if facts.Image, err = o.Docker.Image(ctx, ref, o.progress(ctx)); err != nil {
+			return desired.Input{}, err
+		}
+	}
+	return desired.Input{Config: conf, Facts: facts}, nil
+}
+
+// secret is http.secret, which signs the state of uploads: all units must have the
+// same, so only the leader makes one, and only once.
+func (o *Operator) secret(ctx context.Context) (config.Secret, error) {
+	shared, err := o.Unit.Shared(ctx, secretKey)
+	if err != nil || shared != "" {
+		return config.NewSecret(shared), err
+	}
+	leader, err := o.Unit.Leader(ctx)
+	if err != nil {
+		return config.Secret{}, err
+	}
+	if !leader {
+		return config.Secret{}, &waiting{"waiting for the leader to share " + secretKey}
+	}
+	random := make([]byte, 32)
+	if _, err := rand.Read(random); err != nil {
+		return config.Secret{}, fmt.Errorf("cannot make %s: %w", secretKey, err)
+	}
+	shared = base64.StdEncoding.EncodeToString(random)
+	return config.NewSecret(shared), o.Unit.SetShared(ctx, secretKey, shared)
+}
+
+// certificateFiles are the operator's own files at the tls-*-path options.
+func (o *Operator) certificateFiles(tls config.TLS) (map[string][]byte, error) {
+	if tls.Blobs != nil {
+		return nil, nil
+	}
+	all := map[string][]byte{}
+	for _, option := range []struct{ name, path string }{
+		{"tls-cert-path", tls.CertPath},
+		{"tls-key-path", tls.KeyPath},
+		{"tls-ca-path", tls.CAPath},
+	} {
+		read, err := o.Host.ReadFiles([]string{o.Layout.On(option.path)})
+		if denied := (*fs.PathError)(nil); errors.As(err, &denied) {
+			return nil, config.Problems{{
+				Option: option.name,
+				Text:   fmt.Sprintf("cannot read %s: %v; put a readable file there or choose another path", option.path, denied.Err),
+			}}
+		}
+		if err != nil {
+			return nil, err
+		}
+		for path, content := range read {
+			all[path] = content
+		}
+	}
+	return all, nil
+}
+
+// htpasswd is the password file of today if it still verifies, else a new one.
+// Verifying costs as much as a login, so a record says that it was done.
+func (o *Operator) htpasswd(basic *config.Basic, key config.Secret) ([]byte, error) {
+	const record = "htpasswd-verified"
+	if basic == nil {
+		return nil, o.Host.SetRecord(record, "")
+	}
+	current, err := o.Host.Htpasswd()
+	if err != nil {
+		return nil, err
+	}
+	verified, err := o.Host.Record(record)
+	if err != nil {
+		return nil, err
+	}
+	if verified == htpasswd.Marker(key, basic.User, basic.Password, htpasswd.Cost, current) {
+		return current, nil
+	}
+	content, err := htpasswd.Keep(current, basic.User, basic.Password, htpasswd.Cost)
+	if err != nil {
+		return nil, err
+	}
+	return content, o.Host.SetRecord(record, htpasswd.Marker(key, basic.User, basic.Password, htpasswd.Cost, content))
+}
