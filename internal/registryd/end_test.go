@@ -1,0 +1,204 @@
+package registryd_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"docker-registry-operator/internal/registryd"
+)
+
+// upload is a blob upload whose body the test writes piece by piece.
+type upload struct {
+	body   *io.PipeWriter
+	answer chan error
+}
+
+// startUpload begins to push content to the unit and returns when the server has read
+// the first half of it.
+func startUpload(t *testing.T, u *unit, content []byte) *upload {
+	t.Helper()
+	client := newClient()
+	t.Cleanup(client.CloseIdleConnections)
+	response, err := client.Post(u.url("/v2/app/blobs/uploads/"), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := response.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reader, writer := io.Pipe()
+	location := response.Header.Get("Location") + "&digest=" + digest.FromBytes(content).String()
+	request, err := http.NewRequestWithContext(context.Background(), "PUT", location, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.ContentLength = int64(len(content))
+	up := &upload{body: writer, answer: make(chan error, 1)}
+	go func() { up.answer <- put(client, request) }()
+	if _, err := writer.Write(content[:len(content)/2]); err != nil {
+		t.Fatal(err)
+	}
+	return up
+}
+
+func put(client *http.Client, request *http.Request) error {
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusCreated {
+		err = fmt.Errorf("answer %s", response.Status)
+	}
+	return errors.Join(err, response.Body.Close())
+}
+
+func (up *upload) finish(t *testing.T, content []byte) {
+	t.Helper()
+	if _, err := up.body.Write(content[len(content)/2:]); err != nil {
+		t.Error(err)
+	}
+	if err := up.body.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-up.answer; err != nil {
+		t.Errorf("upload: %v", err)
+	}
+}
+
+// blob is larger than the buffers of sockets and pipes on its way.
+func blob() []byte { return bytes.Repeat([]byte("0123456789abcdef"), 1<<19) }
+
+// TestRequestsOutliveTheirGeneration reloads in the middle of an upload.
+func TestRequestsOutliveTheirGeneration(t *testing.T) {
+	u := start(t, filesystem("127.0.0.1:0"))
+	content := blob()
+	up := startUpload(t, u, content)
+	u.reload(filesystem("127.0.0.1:0", "log: {level: error}"))
+	if got := u.server.Status().Requests; got != 1 {
+		t.Errorf("%d requests are running, want 1", got)
+	}
+	up.finish(t, content)
+}
+
+// TestStopFinishesRequests stops a server in the middle of an upload.
+func TestStopFinishesRequests(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		stop func(*unit)
+	}{
+		{"stop", func(u *unit) { u.stop() }},
+		{"retire", func(u *unit) { u.admin("POST", "/v1/retire", nil) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			u := start(t, filesystem("127.0.0.1:0"))
+			content := blob()
+			up := startUpload(t, u, content)
+			test.stop(u)
+			for u.server.Status().State != registryd.StateRetiring {
+				if t.Context().Err() != nil {
+					t.Fatal("server does not retire")
+				}
+			}
+			if err := u.server.Reload(); !errors.Is(err, registryd.ErrEnding) {
+				t.Errorf("reload of a retiring server: %v", err)
+			}
+			up.finish(t, content)
+			u.join()
+			if _, err := os.Stat(u.path("admin.sock")); err == nil {
+				t.Error("admin socket left behind")
+			}
+		})
+	}
+}
+
+// TestDrainTimeout stops a server with a request that does not end.
+func TestDrainTimeout(t *testing.T) {
+	u := start(t, withHTTP(`addr: "127.0.0.1:0", draintimeout: 100ms`))
+	up := startUpload(t, u, blob())
+	u.stop()
+	if err := <-u.ended; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Wait: %v, want the deadline", err)
+	}
+	u.ended <- nil
+	// The client goes on reading its body even when its connection is gone.
+	if err := up.body.CloseWithError(io.ErrUnexpectedEOF); err != nil {
+		t.Error(err)
+	}
+	if err := <-up.answer; err == nil {
+		t.Error("upload was answered")
+	}
+}
+
+// TestRetireTellsClients makes sure that a client with an open connection is told to
+// leave, rather than cut off.
+func TestRetireTellsClients(t *testing.T) {
+	u := start(t, filesystem("127.0.0.1:0"))
+	client := newClient()
+	defer client.CloseIdleConnections()
+	url := u.url("/v2/")
+	reusedConnection(t, client, url)
+	u.server.Retire()
+	for u.server.Status().State != registryd.StateRetiring {
+		if t.Context().Err() != nil {
+			t.Fatal("server does not retire")
+		}
+	}
+	var parted bool
+	for range 1000 {
+		response, err := client.Get(url)
+		if err != nil {
+			if !parted {
+				t.Errorf("cut off: %v", err)
+			}
+			break
+		}
+		parted = parted || response.Close
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Error(err)
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		if parted {
+			break
+		}
+	}
+	if !parted {
+		t.Error("no answer said Connection: close")
+	}
+	u.join()
+}
+
+// TestAdmin checks the paths and methods of the admin socket.
+func TestAdmin(t *testing.T) {
+	u := start(t, filesystem("127.0.0.1:0"))
+	for _, test := range []struct {
+		method, path string
+		want         int
+	}{
+		{"GET", "/v1/status", 200},
+		{"POST", "/v1/status", 405},
+		{"POST", "/v1/reload", 200},
+		{"GET", "/v1/reload", 405},
+		{"GET", "/v1/retire", 405},
+		{"GET", "/", 404},
+	} {
+		if got := u.admin(test.method, test.path, nil); got != test.want {
+			t.Errorf("%s %s: status %d, want %d", test.method, test.path, got, test.want)
+		}
+	}
+	var status registryd.Status
+	u.admin("GET", "/v1/status", &status)
+	if status.State != registryd.StateServing || status.Version != "test" || !strings.HasPrefix(status.Config, "sha256:") {
+		t.Errorf("status %+v", status)
+	}
+}

@@ -1,0 +1,211 @@
+package registryd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"docker-registry-operator/internal/registryd/listen"
+)
+
+const (
+	// lingerTime is how long a socket is served on after new connections go to a
+	// successor: connections that had begun to open arrive within a round trip.
+	lingerTime = time.Second
+	// idleGrace is how long idle connections are kept while the server retires, so that
+	// a client's next request finds its connection open and is told to open another.
+	idleGrace = 5 * time.Second
+)
+
+// transport is how a connection is spoken to.
+type transport struct {
+	tls *tls.Config // nil for plain HTTP
+	h2c bool
+}
+
+// front owns the sockets and the connections. How a new connection is spoken to is asked
+// when it is accepted, so that no change of it needs a new socket.
+type front struct {
+	log       *slog.Logger
+	transport func() transport
+	plain     *http.Server
+	h2c       *http.Server
+	plainIn   *queue
+	h2cIn     *queue
+	retiring  atomic.Bool
+	conns     atomic.Int64
+	accepting sync.WaitGroup
+	serving   sync.WaitGroup
+}
+
+func newFront(log *slog.Logger, choose func() transport, handler http.Handler) *front {
+	f := &front{log: log, transport: choose, plainIn: newQueue(), h2cIn: newQueue()}
+	cleartext := new(http.Protocols)
+	cleartext.SetHTTP1(true)
+	cleartext.SetHTTP2(true)
+	cleartext.SetUnencryptedHTTP2(true)
+	f.plain = f.server(handler, nil)
+	f.h2c = f.server(handler, cleartext)
+	f.serving.Go(func() { f.run(f.plain, f.plainIn) })
+	f.serving.Go(func() { f.run(f.h2c, f.h2cIn) })
+	return f
+}
+
+func (f *front) server(handler http.Handler, protocols *http.Protocols) *http.Server {
+	return &http.Server{
+		Handler:   f.parting(handler),
+		Protocols: protocols,
+		ConnState: f.count,
+		ErrorLog:  slog.NewLogLogger(f.log.Handler(), slog.LevelInfo),
+	}
+}
+
+func (f *front) run(server *http.Server, in *queue) {
+	if err := server.Serve(in); !errors.Is(err, http.ErrServerClosed) {
+		f.log.Error("server ended", "error", err)
+	}
+}
+
+// parting asks clients to close their connection after the request when the server
+// retires, over HTTP/2 too: there the header makes net/http send GOAWAY.
+func (f *front) parting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.retiring.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (f *front) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		f.conns.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		f.conns.Add(-1)
+	}
+}
+
+// serve accepts connections on socket until it is closed.
+func (f *front) serve(socket *listen.Socket) {
+	f.accepting.Go(func() {
+		for {
+			conn, err := socket.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				// Out of descriptors or a connection that was gone again; both pass.
+				f.log.Warn("connection not accepted", "address", socket.Address(), "error", err)
+				time.Sleep(acceptPause)
+				continue
+			}
+			f.take(conn)
+		}
+	})
+}
+
+// acceptPause keeps accept from spinning while the process is out of descriptors.
+const acceptPause = 10 * time.Millisecond
+
+func (f *front) take(conn net.Conn) {
+	how := f.transport()
+	if how.tls != nil {
+		conn = tls.Server(conn, how.tls)
+	}
+	in := f.plainIn
+	if how.h2c {
+		in = f.h2cIn
+	}
+	in.put(conn)
+}
+
+// leave closes socket after it has taken in what the kernel had accepted there.
+func (f *front) leave(socket *listen.Socket) {
+	conns, err := socket.Drain()
+	err = errors.Join(err, socket.Close())
+	for _, conn := range conns {
+		f.take(conn)
+	}
+	if err != nil {
+		f.log.Warn("socket not closed cleanly", "address", socket.Address(), "error", err)
+	}
+}
+
+// handOver leaves socket to the process that listens there too, if there is one, and
+// keeps connections open until their clients had a chance to notice.
+func (f *front) handOver(ctx context.Context, socket *listen.Socket) {
+	f.retiring.Store(true)
+	if err := socket.Yield(); err != nil {
+		f.log.Warn("new connections not redirected", "error", err)
+	}
+	sleep(ctx, lingerTime)
+	f.leave(socket)
+	for left := idleGrace; left > 0 && f.conns.Load() > 0 && ctx.Err() == nil; left -= acceptPause {
+		sleep(ctx, acceptPause)
+	}
+}
+
+// shutdown closes idle connections, waits for running requests until ctx ends, and then
+// breaks them off. The sockets must have been left.
+func (f *front) shutdown(ctx context.Context) error {
+	f.retiring.Store(true)
+	f.accepting.Wait()
+	err := errors.Join(f.plain.Shutdown(ctx), f.h2c.Shutdown(ctx))
+	if err != nil {
+		err = errors.Join(err, f.plain.Close(), f.h2c.Close())
+	}
+	f.serving.Wait()
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// queue is a net.Listener that accepts what is put into it.
+type queue struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newQueue() *queue {
+	return &queue{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (q *queue) put(conn net.Conn) {
+	select {
+	case q.conns <- conn:
+	case <-q.closed:
+		_ = conn.Close() // it was never answered, there is nobody to tell
+	}
+}
+
+// Accept waits for the next connection.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case conn := <-q.conns:
+		return conn, nil
+	case <-q.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close makes Accept fail.
+func (q *queue) Close() error {
+	q.once.Do(func() { close(q.closed) })
+	return nil
+}
+
+// Addr has no meaning here; net/http wants one.
+func (q *queue) Addr() net.Addr { return &net.UnixAddr{Name: "queue", Net: "unix"} }

@@ -1,0 +1,142 @@
+// Package tlsconf turns the http.tls section of a configuration into what crypto/tls
+// wants, with the meaning that the stock registry gives it. It leaves to its caller
+// which connections speak TLS.
+package tlsconf
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"golang.org/x/crypto/acme"
+)
+
+// Setup is a TLS configuration and what is known of its certificate.
+type Setup struct {
+	Config *tls.Config
+	pair   *pair
+}
+
+// NotAfter is when the certificate that is now served expires, or the zero time when
+// certificates come from an ACME server.
+func (s *Setup) NotAfter() time.Time {
+	if s.pair == nil {
+		return time.Time{}
+	}
+	return s.pair.current().Leaf.NotAfter
+}
+
+// For returns the setup that conf asks for, or nil if it asks for plain HTTP. Later
+// changes of the certificate's files are noticed; log gets those that cannot be used.
+func (i *Issuers) For(conf configuration.HTTP, log *slog.Logger) (*Setup, error) {
+	section := conf.TLS
+	if section.Certificate == "" && section.LetsEncrypt.CacheFile == "" {
+		return nil, nil
+	}
+	minimum, err := version(section.MinimumTLS)
+	if err != nil {
+		return nil, err
+	}
+	suites, err := cipherSuites(section.CipherSuites)
+	if err != nil && minimum == tls.VersionTLS12 {
+		return nil, err
+	}
+	config := &tls.Config{MinVersion: minimum, CipherSuites: suites, NextProtos: []string{"h2", "http/1.1"}}
+	if conf.HTTP2.Disabled {
+		config.NextProtos = []string{"http/1.1"}
+	}
+	if err := clientAuth(config, section); err != nil {
+		return nil, err
+	}
+	setup := &Setup{Config: config}
+	if section.LetsEncrypt.CacheFile == "" {
+		setup.pair, err = loadPair(section.Certificate, section.Key, log)
+		if err != nil {
+			return nil, err
+		}
+		config.GetCertificate = setup.pair.get
+		return setup, nil
+	}
+	if section.Certificate != "" {
+		return nil, errors.New("cannot specify both certificate and Let's Encrypt")
+	}
+	config.GetCertificate = i.manager(section.LetsEncrypt).GetCertificate
+	config.NextProtos = append(config.NextProtos, acme.ALPNProto)
+	return setup, nil
+}
+
+func version(name string) (uint16, error) {
+	switch name {
+	case "", "tls1.2":
+		return tls.VersionTLS12, nil
+	case "tls1.3":
+		return tls.VersionTLS13, nil
+	default:
+		return 0, fmt.Errorf("unknown minimum TLS level %q specified for http.tls.minimumtls", name)
+	}
+}
+
+func cipherSuites(names []string) ([]uint16, error) {
+	if len(names) == 0 {
+		return []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+			tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		}, nil
+	}
+	known := make(map[string]uint16)
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		known[suite.Name] = suite.ID
+	}
+	ids := make([]uint16, len(names))
+	for i, name := range names {
+		id, ok := known[name]
+		if !ok {
+			return nil, fmt.Errorf("unknown TLS cipher suite %q specified for http.tls.cipherSuites", name)
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
+func clientAuth(config *tls.Config, section configuration.TLS) error {
+	if len(section.ClientCAs) == 0 {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	for _, path := range section.ClientCAs {
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("cannot read client CA: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("cannot read client CA %q: no certificate in it", path)
+		}
+	}
+	mode, err := clientAuthMode(string(section.ClientAuth))
+	config.ClientCAs, config.ClientAuth = pool, mode
+	return err
+}
+
+func clientAuthMode(name string) (tls.ClientAuthType, error) {
+	switch name {
+	case configuration.ClientAuthRequestClientCert:
+		return tls.RequestClientCert, nil
+	case configuration.ClientAuthRequireAnyClientCert:
+		return tls.RequireAnyClientCert, nil
+	case configuration.ClientAuthVerifyClientCertIfGiven:
+		return tls.VerifyClientCertIfGiven, nil
+	case "", configuration.ClientAuthRequireAndVerifyClientCert:
+		return tls.RequireAndVerifyClientCert, nil
+	default:
+		return 0, fmt.Errorf("unknown client auth mode %q specified for http.tls.clientauth", name)
+	}
+}
