@@ -55,7 +55,9 @@ func standalone() *cobra.Command {
 	)
 	command.AddCommand(&cobra.Command{
 		Use: supervise + " DIRECTORY LOG", Args: cobra.ExactArgs(2), Hidden: true,
-		RunE: func(cmd *cobra.Command, args []string) error { return native.Supervise(cmd.Context(), args[0], args[1]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return native.Supervise(cmd.Context(), args[0], args[1])
+		},
 	})
 	return command
 }

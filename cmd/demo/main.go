@@ -94,7 +94,7 @@ func down(ctx context.Context, s stage) error {
 			return err
 		}
 	}
-	if err := os.RemoveAll(s.dir); err != nil {
+	if err := errors.Join(os.RemoveAll(s.root()), os.RemoveAll(s.dir)); err != nil {
 		return fmt.Errorf("cannot remove the demo's files: %w", err)
 	}
 	say("the registry and its images are gone")
@@ -123,10 +123,40 @@ func (s stage) path(name string) string {
 	return path
 }
 
+// maxRoot is how long the path of a registry's root may be in bytes. Below it stand
+// the admin sockets, and the path of a socket has 107 bytes (unix(7)).
+const maxRoot = 60
+
+// root is the registry's root: a directory of the demo, or, if that has too long a
+// path, a link to one that has not.
+func (s stage) root() string {
+	root := s.path("root")
+	if short, err := os.Readlink(root); err == nil {
+		return short
+	}
+	return root
+}
+
+// makeRoot makes the registry's root.
+func (s stage) makeRoot() error {
+	root := s.path("root")
+	if len(root) <= maxRoot {
+		return os.MkdirAll(root, 0o755)
+	}
+	short, err := os.MkdirTemp("", "registry-demo-")
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(short, 0o755); err != nil {
+		return err
+	}
+	return os.Symlink(short, root)
+}
+
 // charm runs the charm's program on the demo's registry.
 func (s stage) charm(ctx context.Context, args ...string) error {
 	args = append([]string{
-		"--root", s.path("root"), "--options", s.path("options.yaml"), "--address", loopback,
+		"--root", s.root(), "--options", s.path("options.yaml"), "--address", loopback,
 	}, args...)
 	command := exec.CommandContext(ctx, s.program, args...)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
@@ -152,8 +182,8 @@ The registry goes on running at https://%[1]s, user %[2]s, password in
 	fmt.Printf(`
 Change an option in %[1]s/options.yaml, then:
 
-  %[2]s up --root %[1]s/root --options %[1]s/options.yaml --address %[3]s
+  %[2]s up --root %[4]s --options %[1]s/options.yaml --address %[3]s
 
 And to take it all down: make demo-down
-`, s.dir, s.program, loopback)
+`, s.dir, s.program, loopback, s.root())
 }

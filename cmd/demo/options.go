@@ -86,6 +86,9 @@ func (s stage) write(made options) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return fmt.Errorf("cannot make a place for the demo: %w", err)
 	}
+	if err := s.makeRoot(); err != nil {
+		return fmt.Errorf("cannot make a place for the registry: %w", err)
+	}
 	netrc := fmt.Sprintf("machine %s login %s password %s\n", loopback, made.User, made.Password)
 	for _, file := range []struct {
 		name    string

@@ -20,7 +20,7 @@ import (
 var version = "v3.1.2"
 
 const usage = `Usage:
-  registry serve [--admin SOCKET] [--user UID:GID] CONFIG.yml
+  registry serve [--admin SOCKET] [--user UID:GID] [--environment FILE] CONFIG.yml
   registry check CONFIG.yml
   registry version
 
@@ -84,8 +84,9 @@ func dispatch(args []string, stdout io.Writer) error {
 
 // serveFlags are the flags of registry serve.
 type serveFlags struct {
-	admin string
-	user  *privilege.IDs
+	admin       string
+	user        *privilege.IDs
+	environment string
 }
 
 // parseFlags reads the flags, if withFlags, and the one argument behind them.
@@ -95,6 +96,7 @@ func parseFlags(args []string, withFlags bool) (serveFlags, string, error) {
 	set.SetOutput(io.Discard)
 	if withFlags {
 		set.StringVar(&parsed.admin, "admin", "", "")
+		set.StringVar(&parsed.environment, "environment", "", "")
 		set.Func("user", "", func(text string) error {
 			ids, err := privilege.Parse(text)
 			parsed.user = &ids
@@ -121,6 +123,11 @@ func serve(args []string, stdout io.Writer) error {
 	}
 	if flags.user != nil {
 		if err := privilege.Drop(*flags.user); err != nil {
+			return err
+		}
+	}
+	if flags.environment != "" {
+		if err := setEnvironment(flags.environment); err != nil {
 			return err
 		}
 	}

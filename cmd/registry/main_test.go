@@ -27,6 +27,8 @@ func TestRun(t *testing.T) {
 	good, bad := filepath.Join(dir, "good.yml"), filepath.Join(dir, "bad.yml")
 	write(t, good, "version: 0.1\nstorage: inmemory\n")
 	write(t, bad, "version: 0.1\nstorage: {floppy: {}}\n")
+	secret := filepath.Join(dir, "bad.env")
+	write(t, secret, "\nhttp://user:hidden@proxy\n")
 	for _, test := range []struct {
 		name   string
 		args   []string
@@ -43,6 +45,8 @@ func TestRun(t *testing.T) {
 		{"two files", []string{"check", "a", "b"}, 2, "", "want one configuration file, got 2"},
 		{"unknown flag", []string{"check", "--admin", "x", good}, 2, "", "flag provided but not defined"},
 		{"bad user", []string{"serve", "--user", "root", good}, 2, "", "must be UID:GID"},
+		{"no environment", []string{"serve", "--environment", filepath.Join(dir, "nosuch"), good}, 1, "", "cannot read environment: open "},
+		{"bad environment", []string{"serve", "--environment", secret, good}, 1, "", "bad.env: line 2 is not of the form NAME=value"},
 		{"check", []string{"check", good}, 0, "", ""},
 		{"check refuses", []string{"check", bad}, 1, "", "floppy"},
 		{"serve refuses", []string{"serve", bad}, 1, "", "floppy"},
@@ -54,6 +58,9 @@ func TestRun(t *testing.T) {
 			}
 			if test.code == 0 && stdout.String() != test.stdout {
 				t.Errorf("stdout %q, want %q", stdout.String(), test.stdout)
+			}
+			if strings.Contains(stderr.String(), "hidden") {
+				t.Errorf("stderr shows a secret: %q", stderr.String())
 			}
 			lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 			if last := lines[len(lines)-1]; !strings.Contains(last, test.stderr) {

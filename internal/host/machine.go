@@ -119,9 +119,6 @@ func (m *Machine) SetRecord(name, value string) error { return m.records.set(nam
 
 // Remove takes back what the charm did to the machine, but for images and packages.
 func (m *Machine) Remove(ctx context.Context) error {
-	if _, err := m.engine.Client(ctx, desired.Client{}); err != nil {
-		return err
-	}
 	if err := m.engine.Remove(ctx); err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ import (
 const Cost = 5
 
 // Keep is the password file for one user: current as it is, if it holds that user
-// with this password at this cost and nobody else, otherwise a new one. A new one
-// differs each time, because bcrypt is salted.
+// with this password at this cost or a higher one and nobody else, otherwise a new
+// one. A new one differs each time, because bcrypt is salted.
 func Keep(current []byte, user string, password config.Secret, cost int) ([]byte, error) {
 	if holds(current, user, password, cost) {
 		return current, nil
@@ -32,14 +32,14 @@ func Keep(current []byte, user string, password config.Secret, cost int) ([]byte
 	return fmt.Appendf(nil, "%s:%s\n", user, hash), nil
 }
 
-// holds says that a file is what Keep would write.
+// holds says that a file is as good as what Keep would write.
 func holds(file []byte, user string, password config.Secret, cost int) bool {
 	line, found := strings.CutSuffix(string(file), "\n")
 	name, hash, colon := strings.Cut(line, ":")
 	if !found || !colon || name != user || strings.ContainsAny(hash, ":\r\n") {
 		return false
 	}
-	if has, err := bcrypt.Cost([]byte(hash)); err != nil || has != cost {
+	if has, err := bcrypt.Cost([]byte(hash)); err != nil || has < cost {
 		return false
 	}
 	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password.Reveal())) == nil

@@ -36,7 +36,7 @@ func TestKeep(t *testing.T) {
 		{name: "the same", in: string(good), kept: true},
 		{name: "another password", in: string(keep(t, nil, "admin", "other"))},
 		{name: "another user", in: string(keep(t, nil, "root", "s3cret"))},
-		{name: "another cost", in: string(costly)},
+		{name: "a higher cost", in: string(costly), kept: true},
 		{name: "one user more", in: string(good) + string(keep(t, nil, "guest", "x"))},
 		{name: "not bcrypt", in: "admin:{SHA}0DPiKuNIrrVmD8IUCuw1hQxNqZc=\n"},
 		{name: "cut off", in: strings.TrimSpace(string(good))},
@@ -55,6 +55,17 @@ func TestKeep(t *testing.T) {
 				t.Error("a second time it makes another file")
 			}
 		})
+	}
+}
+
+func TestKeepRaisesTheCost(t *testing.T) {
+	weak := keep(t, nil, "admin", "s3cret")
+	file, err := htpasswd.Keep(weak, "admin", config.NewSecret("s3cret"), bcrypt.MinCost+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(file) == string(weak) {
+		t.Error("a file of a lower cost was kept")
 	}
 }
 
