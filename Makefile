@@ -3,12 +3,16 @@
 ARCHES := amd64 arm64 s390x
 # ARCH limits `make charm` to one of ARCHES.
 ARCH ?= $(ARCHES)
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 
+# Programs and tests are built the same way: static, without a C compiler.
+export CGO_ENABLED := 0
 # The same source gives the same bytes: no paths, no time, no state of the checkout.
-GOBUILD := CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags='-s -w'
+GOBUILD := go build -v -trimpath -buildvcs=false -ldflags='-s -w'
 # The first build of the tests' own tools takes minutes on two cores.
 TEST_TIMEOUT := 45m
+# TESTFLAGS goes to go test, as in `make test TESTFLAGS=-v`.
+TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo demo-down test lint bench charm clean force
@@ -37,8 +41,8 @@ demo-down: build ## take down what `make demo` left running, with its images
 	@go run ./cmd/demo down
 
 test: ## run all tests; what a machine cannot run is skipped by name
-	go test -timeout $(TEST_TIMEOUT) ./...
-	cd tests && go test -timeout $(TEST_TIMEOUT) ./...
+	go test -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
+	cd tests && go test -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
 
 lint: ## check formatting and run go vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }

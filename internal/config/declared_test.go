@@ -1,12 +1,13 @@
 package config
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 )
 
 // declaration is what config.yaml says of one option.
@@ -23,7 +24,9 @@ func declarations(t testing.TB) map[string]declaration {
 		t.Fatal(err)
 	}
 	var file struct{ Options map[string]declaration }
-	if err := yaml.UnmarshalStrict(text, &file); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
 	return file.Options

@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"strings"
 
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 )
 
 // Host is what the operator wants of the machine: packages and the Docker Engine.

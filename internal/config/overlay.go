@@ -3,27 +3,25 @@ package config
 import (
 	"regexp"
 
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 )
 
-// overlay is option registry-config. It is read by the same library, and so by the
-// same rules, as the registry reads its configuration.
+// overlay is option registry-config.
 func (r *reader) overlay() map[string]any {
 	const name = "registry-config"
-	var value any
-	if err := yaml.UnmarshalStrict([]byte(r.raw(name)), &value); err != nil {
+	value, err := decode(r.raw(name))
+	if err != nil {
 		r.complain(name, "is not valid YAML%s", lineOf(err))
 		return nil
 	}
 	if value == nil {
 		return nil
 	}
-	plain, ok := stringKeys(value)
-	if !ok {
+	if !textKeys(value) {
 		r.complain(name, "must have texts as keys; put quotes around the others")
 		return nil
 	}
-	mapping, ok := plain.(map[string]any)
+	mapping, ok := value.(map[string]any)
 	if !ok {
 		r.complain(name, `must be a YAML mapping such as "notifications: {...}"`)
 		return nil
@@ -31,29 +29,62 @@ func (r *reader) overlay() map[string]any {
 	return mapping
 }
 
-// stringKeys is a value of YAML with every mapping as a map[string]any; ok is false
-// if a key is not text.
-func stringKeys(value any) (plain any, ok bool) {
+// decode is the value of a YAML text by the rules of the registry.
+func decode(text string) (any, error) {
+	var node yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &node); err != nil {
+		return nil, err
+	}
+	registryRules(&node)
+	var value any
+	if err := node.Decode(&value); err != nil {
+		return nil, err
+	}
+	return value, nil
+}
+
+// registryRules gives the words without quotes below node the types that they have
+// for the registry, which reads YAML 1.1 and takes a date for text: an overlay means
+// what the same lines in a configuration of the registry would mean.
+// https://yaml.org/type/bool.html
+func registryRules(node *yaml.Node) {
+	unquoted := node.Kind == yaml.ScalarNode && node.Style == 0
+	switch {
+	case unquoted && node.Tag == "!!timestamp":
+		node.Tag = "!!str"
+	case unquoted && node.Tag == "!!str":
+		switch node.Value {
+		case "y", "Y", "yes", "Yes", "YES", "on", "On", "ON":
+			node.Tag, node.Value = "!!bool", "true"
+		case "n", "N", "no", "No", "NO", "off", "Off", "OFF":
+			node.Tag, node.Value = "!!bool", "false"
+		}
+	}
+	for _, below := range node.Content {
+		registryRules(below)
+	}
+}
+
+// textKeys says that every mapping in a value of YAML has texts as keys only, and so
+// is a map[string]any.
+func textKeys(value any) bool {
 	switch value := value.(type) {
 	case map[any]any:
-		mapping := make(map[string]any, len(value))
-		for key, item := range value {
-			name, isText := key.(string)
-			if mapping[name], ok = stringKeys(item); !ok || !isText {
-				return nil, false
+		return false
+	case map[string]any:
+		for _, item := range value {
+			if !textKeys(item) {
+				return false
 			}
 		}
-		return mapping, true
 	case []any:
-		list := make([]any, len(value))
-		for i, item := range value {
-			if list[i], ok = stringKeys(item); !ok {
-				return nil, false
+		for _, item := range value {
+			if !textKeys(item) {
+				return false
 			}
 		}
-		return list, true
 	}
-	return value, true
+	return true
 }
 
 // lineOf is ", line N" for an error of the YAML parser that names one. The rest of

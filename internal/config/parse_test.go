@@ -125,6 +125,11 @@ func TestParseContainer(t *testing.T) {
 		{"registry-config", Options{"registry-config": "health: {tcp: [{addr: 'a:1'}]}"}, func(c *Config) {
 			c.Overlay = map[string]any{"health": map[string]any{"tcp": []any{map[string]any{"addr": "a:1"}}}}
 		}},
+		{"registry-config, read as the registry reads it", Options{"registry-config": "a: [yes, 'yes', Off, !!str n, 2001-01-01, 010, ~, &x {b: On}, *x]"}, func(c *Config) {
+			c.Overlay = map[string]any{"a": []any{
+				true, "yes", false, "n", "2001-01-01", 8, nil, map[string]any{"b": true}, map[string]any{"b": true},
+			}}
+		}},
 	})
 }
 

@@ -90,6 +90,7 @@ func TestParseRefusesOverlays(t *testing.T) {
 		{"registry-config with an alias", Options{"registry-config": "a: *hunter2"}, `option "registry-config": is not valid YAML`},
 		{"registry-config with a key twice", Options{"registry-config": "a: 1\na: hunter2"}, `option "registry-config": is not valid YAML, line 2`},
 		{"registry-config that is a list", Options{"registry-config": "[hunter2]"}, `option "registry-config": must be a YAML mapping such as "notifications: {...}"`},
+		{"registry-config with a truth value as a key", Options{"registry-config": "http: {on: hunter2}"}, `option "registry-config": must have texts as keys; put quotes around the others`},
 		{"registry-config with a number as a key", Options{"registry-config": "http: [{5: hunter2}]"}, `option "registry-config": must have texts as keys; put quotes around the others`},
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 )
 
 func TestSecretIsNeverShown(t *testing.T) {
@@ -28,7 +28,6 @@ func TestSecretIsNeverShown(t *testing.T) {
 		"%v":   fmt.Sprintf("%v %v", basic, &basic),
 		"%+v":  fmt.Sprintf("%+v", basic),
 		"%#v":  fmt.Sprintf("%#v", basic),
-		"%s":   fmt.Sprintf("%s", basic.Password),
 		"%q":   fmt.Sprintf("%q", basic.Password),
 		"%x":   fmt.Sprintf("%x", basic.Password),
 		"slog": log.String(),
@@ -41,6 +40,37 @@ func TestSecretIsNeverShown(t *testing.T) {
 	}
 	if basic.Password.Reveal() != "hunter2" || basic.Password.IsZero() || !basic.Password.Equal(NewSecret("hunter2")) {
 		t.Error("the secret is lost")
+	}
+}
+
+// fmt calls no methods of what stands in an unexported field.
+func TestSecretIsNotShownByAnyVerb(t *testing.T) {
+	hidden := struct{ password Secret }{NewSecret("hunter2")}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		text := fmt.Sprintf(strings.Repeat(verb, 4), hidden.password, hidden, &hidden, []any{hidden})
+		if strings.Contains(text, "hunter2") || strings.Contains(text, "68756e74657232") {
+			t.Errorf("%s shows the secret: %s", verb, text)
+		}
+	}
+}
+
+func TestSecretEqual(t *testing.T) {
+	tests := []struct {
+		a, b Secret
+		want bool
+	}{
+		{NewSecret("a"), NewSecret("a"), true},
+		{NewSecret("a"), NewSecret("b"), false},
+		{NewSecret("a"), Secret{}, false},
+		{NewSecret(""), Secret{}, true},
+	}
+	for i, test := range tests {
+		if got := test.a.Equal(test.b); got != test.want {
+			t.Errorf("case %d: equal is %t", i, got)
+		}
+	}
+	if empty := NewSecret(""); !empty.IsZero() || empty.Reveal() != "" {
+		t.Error("an empty text is taken for a secret")
 	}
 }
 

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"errors"
 	"fmt"
 
 	"docker-registry-operator/internal/config"
@@ -27,9 +28,23 @@ func Certificate(in Input) (*config.Certificate, error) {
 	}
 	cert, err := config.ParseCertificate(chain, key, files[layout.On(tls.CAPath)])
 	if err != nil {
-		return nil, problem("tls-cert-path", fmt.Sprintf("cannot use %s with key %s: %v", tls.CertPath, tls.KeyPath, err))
+		return nil, unusable(tls, err)
 	}
 	return &cert, nil
+}
+
+// unusable is what is wrong with a file, by the option that names it.
+func unusable(tls config.TLS, err error) error {
+	var bad *config.CertificateError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	file := map[config.Part]string{
+		config.CertPart: tls.CertPath,
+		config.KeyPart:  tls.KeyPath,
+		config.CAPart:   tls.CAPath,
+	}[bad.Part]
+	return problem(fmt.Sprintf("tls-%s-path", bad.Part), fmt.Sprintf("%s %v", file, bad))
 }
 
 func missing(name, what, other, otherName string) string {

@@ -71,7 +71,7 @@ func For(in Input) (State, error) {
 	}
 	client := client(in, cert)
 	return State{
-		Files:    slices.Concat(blobFiles(in), files, clientFiles(in, client)),
+		Files:    slices.Concat(blobFiles(in), files, clientFiles(client)),
 		Workload: workload(in, cert, files),
 		Ports:    ports(in),
 		Client:   client,
@@ -123,8 +123,12 @@ func ports(in Input) []int {
 	return ports
 }
 
-// client says how the host's own Docker reaches the registry under each of its names.
+// client says how the host's own Docker reaches the registry under each of its names;
+// nothing is to be said where there is no Docker.
 func client(in Input, cert *config.Certificate) Client {
+	if in.Config.Container.Runtime != config.Docker {
+		return Client{}
+	}
 	client := Client{Netlocs: Netlocs(in), Plain: cert == nil}
 	switch {
 	case cert == nil:
@@ -139,8 +143,8 @@ func client(in Input, cert *config.Certificate) Client {
 // clientFiles make Docker trust the registry's authority; the engine reads them at
 // every connection, so it need not be told
 // (docs.docker.com/engine/security/certificates).
-func clientFiles(in Input, client Client) []File {
-	if client.CA == nil || in.Config.Container.Runtime != config.Docker {
+func clientFiles(client Client) []File {
+	if client.CA == nil {
 		return nil
 	}
 	var files []File

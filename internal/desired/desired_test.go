@@ -53,6 +53,15 @@ func pair(t *testing.T, year int) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return selfSigned(t, private, year), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
+}
+
+func selfSigned(t *testing.T, private *ecdsa.PrivateKey, year int) []byte {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "registry"},
@@ -62,12 +71,7 @@ func pair(t *testing.T, year int) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // secured is a unit with a certificate at the path options.
@@ -188,6 +192,23 @@ func TestForServesBlobs(t *testing.T) {
 	}
 }
 
+func TestForLeavesDockerAloneWithoutIt(t *testing.T) {
+	for name, in := range map[string]Input{"http": input(), "https": secured(t, 2030)} {
+		t.Run(name, func(t *testing.T) {
+			in.Config.Container.Runtime = config.Native
+			state := decide(t, in)
+			if diff := cmp.Diff(Client{}, state.Client); diff != "" {
+				t.Errorf("client (-want +got):\n%s", diff)
+			}
+			for _, file := range state.Files {
+				if strings.Contains(file.Path, "certs.d") {
+					t.Errorf("%s is for Docker", file.Path)
+				}
+			}
+		})
+	}
+}
+
 func TestForSaysThatACertificateHasExpired(t *testing.T) {
 	got := decide(t, secured(t, 2025)).Status
 	want := Status{Active, "Ready at 10.0.0.5:5000 (https). The certificate has expired; replace it, clients refuse it."}
@@ -302,7 +323,14 @@ func TestForRefuses(t *testing.T) {
 		{"key alone", func(in *Input) { in.Facts.Files = map[string][]byte{keyPath: key} },
 			`option "tls-cert-path": no certificate at /etc/docker/registry/registry.crt, but there is a key at /etc/docker/registry/registry.key; put the certificate there, or remove the key to serve plain HTTP`},
 		{"key of another", func(in *Input) { in.Facts.Files = map[string][]byte{certPath: cert, keyPath: other} },
-			`option "tls-cert-path": cannot use /etc/docker/registry/registry.crt with key /etc/docker/registry/registry.key: `},
+			`option "tls-key-path": /etc/docker/registry/registry.key cannot be used with the certificate: private key does not match public key`},
+		{"certificate that is none", func(in *Input) { in.Facts.Files = map[string][]byte{certPath: []byte("hidden"), keyPath: key} },
+			`option "tls-cert-path": /etc/docker/registry/registry.crt must be PEM, starting with -----BEGIN CERTIFICATE-----`},
+		{"key that is none", func(in *Input) { in.Facts.Files = map[string][]byte{certPath: cert, keyPath: cert} },
+			`option "tls-key-path": /etc/docker/registry/registry.key must hold a private key, but its PEM has none`},
+		{"authority that is none", func(in *Input) {
+			in.Facts.Files = map[string][]byte{certPath: cert, keyPath: key, caPath: key}
+		}, `option "tls-ca-path": /etc/docker/registry/ca.crt must hold a certificate, but its PEM has none`},
 		{"clients without TLS", func(in *Input) { in.Config.TLS.Clients = &config.ClientAuth{CA: cert} },
 			`option "tls-client-ca": needs TLS: set tls-cert-blob and tls-key-blob, or put files at tls-cert-path and tls-key-path`},
 		{"image of a native registry", func(in *Input) {
@@ -320,7 +348,7 @@ func TestForRefuses(t *testing.T) {
 			if problems := (config.Problems)(nil); !errors.As(err, &problems) {
 				t.Fatalf("got error %v, want problems", err)
 			}
-			if !strings.HasPrefix(err.Error(), test.want) {
+			if err.Error() != test.want {
 				t.Errorf("got\n%q, want\n%q", err, test.want)
 			}
 			if strings.Contains(err.Error(), "hidden") {

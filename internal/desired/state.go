@@ -10,7 +10,8 @@ type State struct {
 	Workload Workload
 	// Ports are the TCP ports that Juju should have open, ascending.
 	Ports []int
-	// Client is what the host's own Docker needs to talk to the registry.
+	// Client is what the host's own Docker needs to talk to the registry; zero for a
+	// registry that runs without Docker.
 	Client Client
 	// Status is what the operator is told once all of this is so.
 	Status Status

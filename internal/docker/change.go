@@ -151,7 +151,7 @@ func (c *change) makeRoom(ctx context.Context) error {
 
 // retires says that a registry has given up its port and finishes what it has.
 func retires(ctx context.Context, b box) bool {
-	status, err := b.admin().Status(ctx)
+	status, err := b.status(ctx)
 	return err == nil && status.State == admin.Retiring
 }
 

@@ -170,6 +170,13 @@ func (e *Engine) rename(ctx context.Context, b *box, name string) error {
 // admin is the client of the container's admin socket.
 func (b box) admin() admin.Client { return admin.At(b.labels[labelSocket]) }
 
+// status asks a container's registry how it is.
+func (b box) status(ctx context.Context) (admin.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	return b.admin().Status(ctx)
+}
+
 // pause waits between two looks at something, and says whether ctx still runs.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

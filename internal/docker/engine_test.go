@@ -91,8 +91,8 @@ func (f *fakeEngine) routes() http.Handler {
 	for pattern, act := range map[string]func(*fakeContainer, *http.Request) (any, int){
 		"GET /containers/{id}/json":     f.inspect,
 		"POST /containers/{id}/start":   f.startIt,
-		"POST /containers/{id}/stop":    f.signal(syscall.SIGTERM, true),
-		"POST /containers/{id}/kill":    f.signal(syscall.SIGKILL, true),
+		"POST /containers/{id}/stop":    f.signal(syscall.SIGTERM),
+		"POST /containers/{id}/kill":    f.signal(syscall.SIGKILL),
 		"POST /containers/{id}/restart": f.restart,
 		"POST /containers/{id}/pause":   f.freeze(syscall.SIGSTOP, container.StatePaused),
 		"POST /containers/{id}/unpause": f.freeze(syscall.SIGCONT, container.StateRunning),
@@ -274,7 +274,7 @@ func (f *fakeEngine) end(c *fakeContainer, signal syscall.Signal) {
 	f.mu.Lock()
 }
 
-func (f *fakeEngine) signal(signal syscall.Signal, _ bool) func(*fakeContainer, *http.Request) (any, int) {
+func (f *fakeEngine) signal(signal syscall.Signal) func(*fakeContainer, *http.Request) (any, int) {
 	return func(c *fakeContainer, _ *http.Request) (any, int) {
 		f.end(c, signal)
 		return nil, http.StatusNoContent

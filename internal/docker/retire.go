@@ -40,7 +40,7 @@ func (c *change) retire(ctx context.Context, b box, end time.Time) (ended bool, 
 	if b.labels[labelSocket] == "" {
 		return true, c.stop(ctx, b)
 	}
-	status, err := b.admin().Status(ctx)
+	status, err := b.status(ctx)
 	if err == nil && status.State == admin.Retiring {
 		return false, nil
 	}
@@ -65,6 +65,8 @@ func (c *change) dismiss(ctx context.Context, b box) error {
 	if err != nil {
 		return fmt.Errorf("cannot update container %q: %w", b.name, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
 	_, err = b.admin().Retire(ctx)
 	return err
 }

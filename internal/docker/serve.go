@@ -118,12 +118,12 @@ func (c *change) await(ctx context.Context) (serves bool, err error) {
 // probe asks the target how it is. The error wraps [admin.ErrNoAnswer] if it does
 // not answer, or does not serve.
 func (c *change) probe(ctx context.Context) (admin.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, glance)
-	defer cancel()
 	if c.spec.stock() {
+		ctx, cancel := context.WithTimeout(ctx, glance)
+		defer cancel()
 		return c.probePort(ctx)
 	}
-	status, err := c.target.admin().Status(ctx)
+	status, err := c.target.status(ctx)
 	if err == nil && status.State != admin.Serving {
 		return admin.Status{}, fmt.Errorf("%w: it is %s", admin.ErrNoAnswer, status.State)
 	}

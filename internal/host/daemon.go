@@ -153,7 +153,7 @@ func (p process) String() string { return fmt.Sprintf("%d@%s", p.pid, p.since) }
 // systemd opened the socket; then the engine's own pid file tells.
 func (d *Daemon) process() (process, error) {
 	if !d.local() {
-		return process{}, fmt.Errorf("Docker Engine %q is not on this machine", d.address)
+		return process{}, fmt.Errorf("no process of this machine is the Docker Engine at %q", d.address)
 	}
 	var pids []int
 	if pid, err := peer(d.socket()); err == nil {

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,7 +12,7 @@ import (
 	"sync"
 
 	"github.com/juju/charm/v12"
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 
 	"docker-registry-operator/internal/operator"
 )
@@ -163,11 +164,9 @@ func (a *Action) Print(w io.Writer) error {
 	for _, key := range slices.Sorted(maps.Keys(a.results)) {
 		graft(tree, strings.Split(key, "."), a.results[key])
 	}
-	text, err := yaml.Marshal(tree)
-	if err == nil {
-		_, err = w.Write(text)
-	}
-	if err != nil {
+	encoder := yaml.NewEncoder(w)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(tree), encoder.Close()); err != nil {
 		return fmt.Errorf("cannot print results: %w", err)
 	}
 	return nil

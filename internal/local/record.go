@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 
 	"docker-registry-operator/internal/desired"
 )

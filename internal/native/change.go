@@ -73,7 +73,7 @@ func (c *change) pick(ctx context.Context, own []service) (int, error) {
 
 // retires says that a registry has given up its port and finishes what it has.
 func (c *change) retires(ctx context.Context, s service) bool {
-	status, err := s.admin().Status(ctx)
+	status, err := s.status(ctx)
 	return err == nil && status.State == admin.Retiring
 }
 
@@ -120,9 +120,7 @@ func (c *change) accept(status admin.Status) error {
 }
 
 func (c *change) probe(ctx context.Context, s service) (admin.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, glance)
-	defer cancel()
-	status, err := s.admin().Status(ctx)
+	status, err := s.status(ctx)
 	if err == nil && status.State != admin.Serving {
 		return admin.Status{}, fmt.Errorf("%w: it is %s", admin.ErrNoAnswer, status.State)
 	}
@@ -163,7 +161,7 @@ func (c *change) succeed(ctx context.Context, others []service) error {
 // pile up.
 func (c *change) clear(ctx context.Context, others []service) error {
 	for _, s := range others {
-		if _, err := s.admin().Status(ctx); !errors.Is(err, admin.ErrNoAnswer) {
+		if _, err := s.status(ctx); !errors.Is(err, admin.ErrNoAnswer) {
 			continue
 		}
 		if err := c.end(ctx, s); err != nil {
@@ -243,12 +241,12 @@ func (c *change) retireOthers(ctx context.Context, others []service) error {
 // retire tells a registry to end and says whether it does not answer any more by the
 // end of the wait. One that was told before is not waited for.
 func (c *change) retire(ctx context.Context, s service, end time.Time) (bool, error) {
-	status, err := s.admin().Status(ctx)
+	status, err := s.status(ctx)
 	if err == nil && status.State == admin.Retiring {
 		return false, nil
 	}
 	if err == nil {
-		_, err = s.admin().Retire(ctx)
+		err = s.retire(ctx)
 	}
 	for err == nil {
 		if time.Now().After(end) {
@@ -257,7 +255,7 @@ func (c *change) retire(ctx context.Context, s service, end time.Time) (bool, er
 		if !pause(ctx, beat) {
 			return false, ctx.Err()
 		}
-		_, err = s.admin().Status(ctx)
+		_, err = s.status(ctx)
 	}
 	if errors.Is(err, admin.ErrNoAnswer) {
 		return true, nil

@@ -154,9 +154,9 @@ func TestHeal(t *testing.T) {
 		spoil func(*stage, service)
 		want  string
 	}{
-		{"supervisor killed", func(s *stage, v service) { kill(s.t, holder(v)) }, "started"},
+		{"supervisor killed", func(s *stage, v service) { killSupervisor(s.t, v) }, "started"},
 		{"both killed", func(s *stage, v service) {
-			kill(s.t, holder(v))
+			killSupervisor(s.t, v)
 			kill(s.t, registryOf(v))
 		}, "started"},
 		{"stopped", func(s *stage, v service) {
@@ -166,14 +166,14 @@ func TestHeal(t *testing.T) {
 			eventually(s.t, "supervisor has ended", func() bool { return holder(v) == 0 })
 		}, "started"},
 		{"records removed", func(s *stage, v service) {
-			kill(s.t, holder(v))
+			killSupervisor(s.t, v)
 			kill(s.t, registryOf(v))
 			if err := os.RemoveAll(v.dir); err != nil {
 				s.t.Fatal(err)
 			}
 		}, "created"},
 		{"process number used again", func(s *stage, v service) {
-			kill(s.t, holder(v))
+			killSupervisor(s.t, v)
 			kill(s.t, registryOf(v))
 			note := fmt.Appendf(nil, "%d 1\n", os.Getpid())
 			if err := os.WriteFile(filepath.Join(v.dir, processFile), note, 0o644); err != nil {
@@ -196,7 +196,7 @@ func TestSupervisorKilledUnderLoad(t *testing.T) {
 	s := newStage(t)
 	s.ensure("created")
 	stop := s.load()
-	kill(t, holder(s.only()))
+	killSupervisor(t, s.only())
 	s.ensure("started")
 	if requests, failed := stop(); failed != nil || requests == 0 {
 		t.Errorf("%d requests, failed: %v", requests, failed)
@@ -218,6 +218,14 @@ func kill(t *testing.T, pid int) {
 		t.Fatal(err)
 	}
 	eventually(t, "process has ended", func() bool { return beginning(pid) == "" })
+}
+
+// killSupervisor kills a supervisor and waits until the kernel has freed its lock,
+// which is when its last thread is gone.
+func killSupervisor(t *testing.T, v service) {
+	t.Helper()
+	kill(t, holder(v))
+	eventually(t, "lock is free", func() bool { return holder(v) == 0 })
 }
 
 func TestStopped(t *testing.T) {

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -73,6 +74,21 @@ func (s service) arguments() []string {
 }
 
 func (s service) admin() admin.Client { return admin.At(s.Socket) }
+
+// status asks the service's registry how it is.
+func (s service) status(ctx context.Context) (admin.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	return s.admin().Status(ctx)
+}
+
+// retire tells the service's registry to end when it has finished its requests.
+func (s service) retire(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	_, err := s.admin().Retire(ctx)
+	return err
+}
 
 // services are the services of a unit, running or not.
 func (h *Host) services(unit string) ([]service, error) {

@@ -75,7 +75,7 @@ func servedEffects(t *testing.T) []effect {
 		{option: "log-level", value: "error", want: []string{"-log.level: info", "+log.level: error"}},
 		{option: "registry-config", value: "tags: {maxtags: 5}", want: []string{"+tags.maxtags: 5"}},
 		{option: "tls-client-ca", value: authority(t), want: []string{
-			"+http.tls.- /etc/docker/registry/tls/clients.crt:", "+http.tls.clientauth: require-and-verify-client-cert",
+			"+http.tls.clientcas.- /etc/docker/registry/tls/clients.crt:", "+http.tls.clientauth: require-and-verify-client-cert",
 		}},
 		{option: "tls-client-auth", base: clients, value: "request", want: []string{
 			"-http.tls.clientauth: require-and-verify-client-cert", "+http.tls.clientauth: verify-client-cert-if-given",

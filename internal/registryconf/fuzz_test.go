@@ -8,7 +8,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/google/go-cmp/cmp"
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 
 	"docker-registry-operator/internal/config"
 )

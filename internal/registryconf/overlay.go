@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 
 	"docker-registry-operator/internal/config"
 )
@@ -15,18 +15,18 @@ import (
 // by key, everything else as a whole. A storage backend of its own replaces the
 // rendered filesystem.
 func overlay(in Input, rendered []byte) ([]byte, config.Problems, error) {
+	var document map[string]any
+	if err := yaml.Unmarshal(rendered, &document); err != nil {
+		return nil, nil, fmt.Errorf("cannot read the rendered config.yml: %w", err)
+	}
 	c := newChecker(in)
 	c.mapping("", in.Config.Overlay)
 	c.backend()
-	var base yaml.MapSlice
-	if err := yaml.Unmarshal(rendered, &base); err != nil {
-		return nil, nil, fmt.Errorf("cannot read the rendered config.yml: %w", err)
-	}
-	merged := c.merge("", base, in.Config.Overlay)
+	c.merge("", document, in.Config.Overlay)
 	if len(c.problems) > 0 {
 		return nil, c.problems, nil
 	}
-	text, err := yaml.Marshal(merged)
+	text, err := marshal(document)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot render config.yml with its overlay: %w", err)
 	}
@@ -105,33 +105,27 @@ func (c *checker) redis() string {
 	return ""
 }
 
-// merge puts over on top of base, new keys behind the present ones in their order.
-func (c *checker) merge(path string, base yaml.MapSlice, over map[string]any) yaml.MapSlice {
+// merge puts over on top of base.
+func (c *checker) merge(path string, base, over map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(over)) {
-		if c.fault(join(path, key), over[key]) != "" {
+		at := join(path, key)
+		if c.fault(at, over[key]) != "" {
 			continue
 		}
-		at := slices.IndexFunc(base, func(item yaml.MapItem) bool { return item.Key == key })
-		if at < 0 {
-			base = append(base, yaml.MapItem{Key: key, Value: over[key]})
-			continue
+		below, present := base[key].(map[string]any)
+		values, isMapping := over[key].(map[string]any)
+		switch {
+		case !present:
+			base[key] = over[key]
+		case !isMapping:
+			c.complain(at, "must be a mapping")
+		default:
+			c.merge(at, below, values)
 		}
-		below, isMapping := base[at].Value.(yaml.MapSlice)
-		if !isMapping {
-			base[at].Value = over[key]
-			continue
-		}
-		values, ok := over[key].(map[string]any)
-		if !ok {
-			c.complain(join(path, key), "must be a mapping")
-			continue
-		}
-		base[at].Value = c.merge(join(path, key), below, values)
 	}
 	if path == "storage" && c.ownBackend() != "" {
-		base = slices.DeleteFunc(base, func(item yaml.MapItem) bool { return item.Key == "filesystem" })
+		delete(base, "filesystem")
 	}
-	return base
 }
 
 func join(path, key string) string {

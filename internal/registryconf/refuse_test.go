@@ -157,6 +157,7 @@ func TestOverlayRefusesVersions(t *testing.T) {
 		{overlay: "notifications: {endpoints: [{name: a, threshold: hunter2}]}", want: `"notifications.endpoints.threshold" has a value of the wrong kind`},
 		{overlay: "catalog: {maxentries: hunter2}", stock: 3, want: `"catalog.maxentries" has a value of the wrong kind`},
 		{overlay: "health: {storagedriver: {interval: hunter2}}", want: `"health.storagedriver.interval" has a value of the wrong kind`},
+		{overlay: "http: {http2: {disabled: 'on'}}", want: `"http.http2.disabled" has a value of the wrong kind`},
 		{overlay: "storage: {azure: hunter2}", want: `"storage.azure" must be a mapping`},
 	})
 }
@@ -172,6 +173,8 @@ func TestOpenKeys(t *testing.T) {
 	for _, overlay := range []string{
 		"http: {relativeurls: false}",
 		"http: {draintimeout: 5s}",
+		"http: {draintimeout: 0}",
+		"http: {http2: {disabled: on}}",
 		"http: {tls: {ciphersuites: [TLS_AES_128_GCM_SHA256]}}",
 		"log: {formatter: text, fields: {a: b}}",
 		"health: {storagedriver: {enabled: false}}",

@@ -8,7 +8,7 @@ import (
 	"bytes"
 	"fmt"
 
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 
 	"docker-registry-operator/internal/config"
 )
@@ -51,7 +51,7 @@ type TLS struct {
 // chosen image cannot serve.
 func Render(in Input) ([]byte, error) {
 	problems := unserved(in)
-	text, err := yaml.Marshal(newDocument(in))
+	text, err := marshal(newDocument(in))
 	if err != nil {
 		return nil, fmt.Errorf("cannot render config.yml: %w", err)
 	}
@@ -70,4 +70,14 @@ func Render(in Input) ([]byte, error) {
 	fmt.Fprintf(&out, "# docker-registry charm; other files: %s\n", in.Digest)
 	out.Write(text)
 	return out.Bytes(), nil
+}
+
+func marshal(document any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(document); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), encoder.Close()
 }

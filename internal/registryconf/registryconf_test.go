@@ -18,7 +18,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/google/go-cmp/cmp"
-	"go.yaml.in/yaml/v2"
+	"gopkg.in/yaml.v3"
 
 	"docker-registry-operator/internal/config"
 )
@@ -264,7 +264,7 @@ func parsedBack(t *testing.T, text []byte, stock int) *configuration.Configurati
 	if stock == 2 {
 		return parsed
 	}
-	if err := yaml.UnmarshalStrict(text, new(configuration.Configuration)); err != nil {
+	if err := known(text); err != nil {
 		t.Fatalf("distribution does not know all of it: %v\n%s", err, text)
 	}
 	return parsed

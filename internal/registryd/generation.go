@@ -96,12 +96,6 @@ func (g *generation) leave() {
 	g.signal()
 }
 
-func (g *generation) requests() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.active
-}
-
 // retire lets no further request in. The channel drained is closed when the last one is
 // out.
 func (g *generation) retire() {
