@@ -5,7 +5,6 @@
 package docker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,9 +15,6 @@ import (
 
 	"docker-registry-operator/internal/desired"
 )
-
-// ErrNoSuchContainer means that no container has the name that was asked for.
-var ErrNoSuchContainer = errors.New("no such container")
 
 // ErrNoSuchImage means that the Engine has no image of the name that was asked for.
 var ErrNoSuchImage = errors.New("no such image")
@@ -68,12 +64,6 @@ func New(options Options) (*Engine, error) {
 
 // Close frees the connections to the Engine.
 func (e *Engine) Close() error { return e.api.Close() }
-
-// Ping says with [desired.ErrNoEngine] that the Engine does not answer.
-func (e *Engine) Ping(ctx context.Context) error {
-	_, err := e.api.Ping(ctx)
-	return e.cause(err)
-}
 
 // cause is err as the callers of this package know it.
 func (e *Engine) cause(err error) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 
 	"docker-registry-operator/internal/desired"
@@ -91,38 +90,5 @@ func testStockImageIsMissing(t *testing.T, s *stage) {
 	want := `cannot inspect image "test-none-such:2": no such image`
 	if !errors.Is(err, ErrNoSuchImage) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
-func TestStartAndStopByName(t *testing.T) { onEngines(t, testStartAndStopByName) }
-
-func testStartAndStopByName(t *testing.T, s *stage) {
-	s.ensure("created")
-	for _, name := range []string{"none-such", s.only().ID[:12]} {
-		for _, err := range []error{s.Start(t.Context(), name), s.Stop(t.Context(), name, false)} {
-			if !errors.Is(err, ErrNoSuchContainer) {
-				t.Errorf("%s: %v, want ErrNoSuchContainer", name, err)
-			}
-		}
-	}
-	for range 2 {
-		if err := s.Stop(t.Context(), s.w.Name, false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if state := s.only().State.Status; state != container.StateExited {
-		t.Errorf("container is %s", state)
-	}
-	for range 2 {
-		if err := s.Start(t.Context(), s.w.Name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.idle()
-	if err := s.Stop(t.Context(), s.w.Name, true); err != nil {
-		t.Fatal(err)
-	}
-	if own, err := s.own(t.Context(), s.w.Unit); err != nil || len(own) > 0 {
-		t.Errorf("containers %v, error %v", own, err)
 	}
 }

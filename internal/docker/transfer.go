@@ -56,15 +56,6 @@ func (e *Engine) Tag(ctx context.Context, name, tag string) error {
 	return nil
 }
 
-// ImageExists says whether the Engine has an image of this name.
-func (e *Engine) ImageExists(ctx context.Context, name string) (bool, error) {
-	_, err := e.inspectImage(ctx, name)
-	if errors.Is(err, ErrNoSuchImage) {
-		return false, nil
-	}
-	return err == nil, e.cause(err)
-}
-
 // event is one message of the Engine's stream about a transfer.
 type event struct {
 	ID     string `json:"id"`

@@ -137,23 +137,6 @@ func (f *Files) step(s step) error {
 	return failed("remove", s.path, f.disk.settle(dir))
 }
 
-// Owned says that the charm wrote what stands at path.
-func (f *Files) Owned(path string) (bool, error) {
-	m, err := f.load()
-	if err != nil {
-		return false, err
-	}
-	r, known := m.Files[path]
-	if !known {
-		return false, nil
-	}
-	there, err := look(path)
-	if err != nil {
-		return false, failed("read", path, err)
-	}
-	return r.wrote(there), nil
-}
-
 // Foreign is what others put at paths, by path: a path without a file, or with one
 // that the charm wrote, is absent. Where the charm's own file stands for one that it
 // replaced, that one counts. Symbolic links are followed. A path that cannot be read
