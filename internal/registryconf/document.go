@@ -19,8 +19,14 @@ type document struct {
 }
 
 type logging struct {
-	Level     string `yaml:"level"`
-	Formatter string `yaml:"formatter"`
+	Level     string    `yaml:"level"`
+	Formatter string    `yaml:"formatter"`
+	AccessLog accessLog `yaml:"accesslog"`
+}
+
+// accessLog is distribution's second line for each request, which is not JSON.
+type accessLog struct {
+	Disabled bool `yaml:"disabled"`
 }
 
 type server struct {
@@ -86,7 +92,7 @@ type proxied struct {
 func newDocument(in Input) document {
 	return document{
 		Version: "0.1",
-		Log:     logging{Level: in.Config.Log.Level, Formatter: "json"},
+		Log:     logging{Level: in.Config.Log.Level, Formatter: "json", AccessLog: accessLog{Disabled: true}},
 		HTTP:    newServer(in),
 		Auth:    newAuth(in),
 		Storage: newStorage(in),

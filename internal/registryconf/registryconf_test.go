@@ -161,7 +161,7 @@ storage:
   filesystem: {maxthreads: 50}
   maintenance: {uploadpurging: {age: 24h}}
 health: {storagedriver: {threshold: 5}}
-log: {accesslog: {disabled: true}}
+log: {accesslog: {disabled: false}}
 `
 
 func overlaid(text string) config.Options { return config.Options{"registry-config": text} }
