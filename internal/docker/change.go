@@ -45,9 +45,7 @@ func (c *change) apply(ctx context.Context, own []box) error {
 	if err := c.settle(ctx); err != nil {
 		return err
 	}
-	if found {
-		return nil
-	}
+	// Also of a replacement that was interrupted before it came to that.
 	return c.dropImages(ctx, c.spec.image)
 }
 

@@ -237,8 +237,11 @@ func TestHeal(t *testing.T) {
 		}, "created"},
 		{"renamed", func(s *stage, id string) error { return s.api.ContainerRename(s.t.Context(), id, s.w.Name+"-x") }, "renamed"},
 		{"admin socket gone", func(s *stage, _ string) error {
-			return errors.Join(os.RemoveAll(s.w.Sockets), os.Mkdir(s.w.Sockets, 0o755), os.Chown(s.w.Sockets, 65532, 65532))
+			return os.Remove(s.only().Config.Labels[labelSocket])
 		}, "restarted"},
+		{"admin sockets gone", func(s *stage, _ string) error {
+			return errors.Join(os.RemoveAll(s.w.Sockets), os.Mkdir(s.w.Sockets, 0o755), os.Chown(s.w.Sockets, 65532, 65532))
+		}, "replaced"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			onEngines(t, func(t *testing.T, s *stage) {
@@ -360,6 +363,35 @@ func testInterrupted(t *testing.T, s *stage, calls int) {
 	}
 }
 
+// TestDirectoryMadeAnew puts another directory in the place of one that is mounted.
+func TestDirectoryMadeAnew(t *testing.T) { onEngines(t, testDirectoryMadeAnew) }
+
+func testDirectoryMadeAnew(t *testing.T, s *stage) {
+	s.ensure("created")
+	data := s.w.Mounts[1].Path
+	if err := errors.Join(os.Rename(data, data+".old"), os.Mkdir(data, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	s.ensure("replaced")
+}
+
+// TestFormerImage leaves an image behind, as a replacement does that was cut off at its
+// end.
+func TestFormerImage(t *testing.T) { onEngines(t, testFormerImage) }
+
+func testFormerImage(t *testing.T, s *stage) {
+	s.ensure("created")
+	former := builtIn + ":former"
+	if err := s.Tag(t.Context(), builtIn+":"+s.tag(), former); err != nil {
+		t.Fatal(err)
+	}
+	s.ensure("")
+	if _, err := s.inspectImage(t.Context(), former); !errors.Is(err, ErrNoSuchImage) {
+		t.Errorf("got %v of the former image, want %v", err, ErrNoSuchImage)
+	}
+	s.idle()
+}
+
 func TestRemove(t *testing.T) { onEngines(t, testRemove) }
 
 func testRemove(t *testing.T, s *stage) {
@@ -376,6 +408,37 @@ func testRemove(t *testing.T, s *stage) {
 	if _, err := s.inspectImage(t.Context(), builtIn+":"+s.tag()); !errors.Is(err, ErrNoSuchImage) {
 		t.Errorf("got %v of the image, want %v", err, ErrNoSuchImage)
 	}
+}
+
+// TestRetire has a client whose request outlasts the patience of one hook.
+func TestRetire(t *testing.T) { onEngines(t, testRetire) }
+
+func testRetire(t *testing.T, s *stage) {
+	s.ensure("created")
+	process := s.answer()
+	s.drain = 0
+	signal := filepath.Join(s.root, "etc/docker/registry/signal")
+	response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/?until=%s", s.w.Port, signal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := s.Retire(t.Context(), s.w.Unit); err != nil {
+		t.Fatal(err)
+	}
+	s.only()
+	if err := os.WriteFile(signal, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if got := strings.TrimSpace(string(body)); got != process || err != nil {
+		t.Errorf("slow request answered %q, error %v; want %q", got, err, process)
+	}
+	eventually(t, "container is gone", func() bool {
+		err := s.Retire(t.Context(), s.w.Unit)
+		own, _ := s.own(t.Context(), s.w.Unit)
+		return err == nil && len(own) == 0
+	})
 }
 
 func TestNoEngine(t *testing.T) {

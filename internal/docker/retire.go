@@ -11,6 +11,21 @@ import (
 	"docker-registry-operator/internal/admin"
 )
 
+// Retire ends every container of the unit without cutting what it is doing, because
+// another runtime serves in its place. One that takes longer is left to a later
+// Retire. Built-in images that no container uses are removed.
+func (e *Engine) Retire(ctx context.Context, unit string) error {
+	own, err := e.own(ctx, unit)
+	if err == nil {
+		c := &change{Engine: e, others: own}
+		err = c.retireOthers(ctx)
+	}
+	if err == nil {
+		err = e.dropImages(ctx, "")
+	}
+	return e.cause(err)
+}
+
 // retireOthers ends every container but the target without cutting what it is
 // doing, and removes those that have ended. One that takes longer is left to a later
 // Ensure.

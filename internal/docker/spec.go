@@ -9,6 +9,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
+	"golang.org/x/sys/unix"
 
 	"docker-registry-operator/internal/desired"
 )
@@ -54,12 +55,31 @@ func (s spec) digest() (string, error) {
 	if s.stock() {
 		config = s.workload.Config
 	}
-	text, err := json.Marshal([]any{s.config(anySocket), s.host(), config, s.workload.EnvironmentDigest})
+	sources, err := s.sources()
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal([]any{s.config(anySocket), s.host(), config, s.workload.EnvironmentDigest, sources})
 	if err != nil {
 		return "", fmt.Errorf("cannot describe container: %w", err)
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:6]), nil
+}
+
+// sources are the directories behind the mounts, by device and number. A container
+// keeps the one it was started with: if it was removed and made anew, or a disk was
+// mounted there, what the container writes is seen by nobody.
+func (s spec) sources() ([][2]uint64, error) {
+	var sources [][2]uint64
+	for _, m := range s.workload.Mounts {
+		var stat unix.Stat_t
+		if err := unix.Stat(m.Path, &stat); err != nil {
+			return nil, fmt.Errorf("cannot mount %q: %w", m.Path, err)
+		}
+		sources = append(sources, [2]uint64{stat.Dev, stat.Ino})
+	}
+	return sources, nil
 }
 
 // labels are those of a new container.

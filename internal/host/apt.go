@@ -2,8 +2,10 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 
 	"docker-registry-operator/internal/config"
@@ -42,17 +44,40 @@ func (a apt) aptGet(ctx context.Context, args ...string) error {
 	if err == nil {
 		return nil
 	}
-	if complaints := errorLines(output); complaints != "" {
-		return fmt.Errorf("%s", complaints)
+	complaints := errorLines(output)
+	switch {
+	case complaints == "":
+		return err
+	case unknownPackage().MatchString(output):
+		return &unknownError{complaints}
+	}
+	return errors.New(complaints)
+}
+
+// unknownError means that no package list has a package.
+type unknownError struct{ complaints string }
+
+func (e *unknownError) Error() string { return e.complaints }
+
+func unknownPackage() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^E: (Unable to locate package |Package .* has no installation candidate|Version .* was not found)`)
+}
+
+// mistake blames an option for a package that no source has, and nothing else.
+func mistake(err error, option string) error {
+	if unknown := (*unknownError)(nil); errors.As(err, &unknown) {
+		return config.Problems{{Option: option, Text: fmt.Sprintf("must name what the machine's APT sources have (%s)", unknown)}}
 	}
 	return err
 }
 
-// update fetches the package lists.
+// update fetches the package lists. Without the argument apt-get takes the lists that
+// it has where an archive does not answer, and nobody would learn why a package is
+// missing.
 func (a apt) update(ctx context.Context) error {
 	delay := a.wait.retry
 	for attempt := 1; ; attempt++ {
-		err := a.aptGet(ctx, "update")
+		err := a.aptGet(ctx, "update", "--error-on=any")
 		if err == nil || attempt == updateAttempts {
 			return err
 		}
@@ -64,7 +89,8 @@ func (a apt) update(ctx context.Context) error {
 	}
 }
 
-// install installs packages with fresh lists.
+// install installs packages with fresh lists. The error is an [unknownError] only if
+// the lists are complete.
 func (a apt) install(ctx context.Context, packages ...string) error {
 	// An archive that is not needed may be down: only the installation counts.
 	updated := a.update(ctx)
@@ -72,7 +98,7 @@ func (a apt) install(ctx context.Context, packages ...string) error {
 	what := fmt.Sprintf("package %q", strings.Join(packages, `", "`))
 	switch {
 	case err != nil && updated != nil:
-		return fmt.Errorf("cannot install %s: %w (package lists are old: %v)", what, err, updated)
+		return fmt.Errorf("cannot install %s: %v (package lists are old: %v)", what, err, updated)
 	case err != nil:
 		return fmt.Errorf("cannot install %s: %w", what, err)
 	}
@@ -130,7 +156,7 @@ func (e *Engine) Packages(ctx context.Context, host config.Host, proxy desired.P
 	}
 	apt := e.apt(proxy)
 	if len(host.Packages) > 0 {
-		err = apt.install(ctx, host.Packages...)
+		err = mistake(apt.install(ctx, host.Packages...), "extra_packages")
 	} else if asked != "" {
 		err = apt.update(ctx)
 	}
@@ -148,5 +174,9 @@ func (e *Engine) install(ctx context.Context, engine config.Engine, proxy desire
 			return err
 		}
 	}
-	return e.apt(proxy).install(ctx, enginePackage(engine))
+	err := e.apt(proxy).install(ctx, enginePackage(engine))
+	if engine.Source == "custom" {
+		return mistake(err, "docker_runtime_package")
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -87,6 +88,47 @@ func TestPackages(t *testing.T) {
 	m.same([]string{"add-apt-repository --yes --remove ppa:me/that"}, packages(config.Host{}))
 	m.file(list+"0.list", "")
 	m.same(nil, packages(config.Host{}))
+}
+
+func TestUnknownPackage(t *testing.T) {
+	const unable = "Reading package lists...\nE: Unable to locate package jqq\n"
+	for _, test := range []struct {
+		name, update, install string
+		host                  config.Host
+		want                  string
+		mistake               bool
+	}{{
+		name: "misspelt", install: unable, host: config.Host{Packages: []string{"jqq"}}, mistake: true,
+		want: `option "extra_packages": must name what the machine's APT sources have (E: Unable to locate package jqq)`,
+	}, {
+		name: "no such version", install: "E: Version '9' for 'jq' was not found\n", host: config.Host{Packages: []string{"jq=9"}}, mistake: true,
+		want: `option "extra_packages": must name what the machine's APT sources have (E: Version '9' for 'jq' was not found)`,
+	}, {
+		name: "custom engine", install: "E: Package 'docker-ce' has no installation candidate\n", mistake: true,
+		host: config.Host{Engine: config.Engine{Source: "custom", Custom: config.CustomEngine{Package: "docker-ce"}}},
+		want: `option "docker_runtime_package": must name what the machine's APT sources have (E: Package 'docker-ce' has no installation candidate)`,
+	}, {
+		name: "archive down", update: "E: Failed to fetch http://a/\n", install: unable, host: config.Host{Packages: []string{"jqq"}},
+		want: `cannot install package "jqq": E: Unable to locate package jqq (package lists are old: E: Failed to fetch http://a/)`,
+	}, {
+		name: "broken", install: "E: Sub-process /usr/bin/dpkg returned an error code (1)\n", host: config.Host{Packages: []string{"jq"}},
+		want: `cannot install package "jq": E: Sub-process /usr/bin/dpkg returned an error code (1)`,
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			m := newMachine(t, true)
+			m.runner.fail = map[string]string{"apt-get install": test.install}
+			if test.update != "" {
+				m.runner.fail["apt-get update"] = test.update
+			}
+			_, err := m.Ensure(t.Context(), test.host, desired.Proxy{})
+			if err == nil || err.Error() != test.want {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+			if problems := (config.Problems)(nil); errors.As(err, &problems) != test.mistake {
+				t.Errorf("a mistake of the operator: %v", !test.mistake)
+			}
+		})
+	}
 }
 
 func TestCustomEngine(t *testing.T) {

@@ -146,6 +146,11 @@ type process struct {
 	args  []string
 }
 
+// lacks says that the process runs without one of these arguments.
+func (p process) lacks(args []string) bool {
+	return p.pid != 0 && slices.ContainsFunc(args, func(arg string) bool { return !slices.Contains(p.args, arg) })
+}
+
 // String names the process uniquely as long as the machine runs.
 func (p process) String() string { return fmt.Sprintf("%d@%s", p.pid, p.since) }
 

@@ -343,3 +343,22 @@ func (r *liveRunner) Start(c Command) (<-chan struct{}, error) {
 	})
 	return ended, nil
 }
+
+func TestProcessLacks(t *testing.T) {
+	runs := process{pid: 7, args: []string{"dockerd", "--label", "rack=b12"}}
+	for _, test := range []struct {
+		name    string
+		process process
+		args    []string
+		want    bool
+	}{
+		{"nothing asked for", runs, nil, false},
+		{"all there", runs, []string{"--label", "rack=b12"}, false},
+		{"one missing", runs, []string{"--label", "rack=b13"}, true},
+		{"no process", process{}, []string{"--live-restore"}, false},
+	} {
+		if got := test.process.lacks(test.args); got != test.want {
+			t.Errorf("%s: got %v", test.name, got)
+		}
+	}
+}

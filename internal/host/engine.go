@@ -159,7 +159,11 @@ func (e *Engine) bring(ctx context.Context, host config.Host, proxy desired.Prox
 			return nil, fmt.Errorf("cannot start the Docker Engine: %w", err)
 		}
 	}
-	return notes, e.start(ctx, host.Engine)
+	if err := e.start(ctx, host.Engine); err != nil {
+		// Its configuration and its service are the business of whoever broke them.
+		return nil, fmt.Errorf("%w: %w", desired.ErrNoEngine, err)
+	}
+	return notes, nil
 }
 
 // enginePackage is the name of the package that holds the engine.

@@ -206,10 +206,10 @@ func TestEnsureFails(t *testing.T) {
 	}, {
 		name: "does not start",
 		fail: map[string]string{"systemctl enable": "Job for docker.service failed.\n"},
-		want: `cannot start the Docker Engine: systemctl: Job for docker.service failed.`,
+		want: `no Docker Engine answers: cannot start the Docker Engine: systemctl: Job for docker.service failed.`,
 	}, {
 		name: "does not answer",
-		want: "cannot start the Docker Engine: no answer at \"unix://ROOT/docker.sock\" after 1ms: see `journalctl -u docker.service`",
+		want: "no Docker Engine answers: cannot start the Docker Engine: no answer at \"unix://ROOT/docker.sock\" after 1ms: see `journalctl -u docker.service`",
 	}, {
 		name: "hold",
 		host: config.Host{Hold: true},

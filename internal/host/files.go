@@ -166,9 +166,15 @@ func (f *Files) Foreign(paths []string) (map[string][]byte, error) {
 	return contents, nil
 }
 
-// readForeign reads a file that may be anything, such as a pipe that never ends.
+// readForeign reads a file that may be anything, such as a pipe that never ends. A link
+// that leads nowhere is not as good as no file: somebody meant one.
 func readForeign(path string) ([]byte, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if target, linkErr := os.Readlink(path); linkErr == nil {
+			return nil, fmt.Errorf("it is a link to %q, where no file is", target)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

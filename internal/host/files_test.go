@@ -271,14 +271,29 @@ func TestSyncErrors(t *testing.T) {
 			}
 		})
 	}
-	t.Run("record cannot be read", func(t *testing.T) {
-		put(t, root+"/var/lib/docker-registry/files.json", "{", 0o600)
-		_, err := newFiles(root).Sync(nil)
-		want := `cannot read "` + root + `/var/lib/docker-registry/files.json": unexpected EOF`
-		if err == nil || err.Error() != want {
-			t.Errorf("got  %v\nwant %s", err, want)
+}
+
+func TestDamagedRecords(t *testing.T) {
+	for _, content := range []string{"", "{", "null", "\x00\x00\x00", `{"files": 3}`, `{"files": {}} trailing`} {
+		root := t.TempDir()
+		path := root + "/var/lib/docker-registry/files.json"
+		put(t, path, content, 0o600)
+		if _, err := newFiles(root).Sync(wanted(root, map[string]string{"/etc/config.yml": "ours"})); err != nil {
+			t.Errorf("record %q: %v", content, err)
+			continue
 		}
-	})
+		if kept, err := os.ReadFile(path + damaged); err != nil || string(kept) != content {
+			t.Errorf("record %q was not kept: %q, %v", content, kept, err)
+		}
+		values := records{path: root + "/var/lib/docker-registry/records.json"}
+		put(t, values.path, content, 0o600)
+		if err := values.set("unit", "registry/0"); err != nil {
+			t.Errorf("values %q: %v", content, err)
+		}
+		if got, err := values.get("unit"); got != "registry/0" || err != nil {
+			t.Errorf("values %q: got %q, %v", content, got, err)
+		}
+	}
 }
 
 // small mounts a file system of 64 KiB, or one that is read-only.
@@ -344,7 +359,12 @@ func TestForeign(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for path, want := range map[string]string{root + "/tls": "not a file", "/dev/zero": "not a file", root + "/tls/cert/x": "not a directory"} {
+	if err := os.Symlink("/no/such/file", root+"/nowhere"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		root + "/nowhere": `it is a link to "/no/such/file", where no file is`, root + "/tls": "not a file", "/dev/zero": "not a file", root + "/tls/cert/x": "not a directory",
+	} {
 		_, err := files.Foreign([]string{path})
 		if text := `cannot read "` + path + `": ` + want; err == nil || err.Error() != text {
 			t.Errorf("got  %v\nwant %s", err, text)

@@ -84,14 +84,15 @@ func (m *Machine) ReadFiles(paths []string) (map[string][]byte, error) {
 	return contents, err
 }
 
-// Htpasswd is the password file as it is, nil if there is none.
+// Htpasswd is the password file as it is, nil if there is none. Whatever else stands in
+// its place is left to [Machine.Sync].
 func (m *Machine) Htpasswd() ([]byte, error) {
 	path := filepath.Join(m.layout.Config(), "htpasswd")
-	content, err := readForeign(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	there, err := look(path)
+	if errors.Is(err, errIsDir) {
 		return nil, nil
 	}
-	return content, failed("read", path, err)
+	return there.content, failed("read", path, err)
 }
 
 // Authorities says that the host has a directory of trusted authorities.

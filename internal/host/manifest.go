@@ -66,9 +66,14 @@ func (f *Files) save(m manifest) error {
 	return writeJSON(f.disk, f.manifest, m)
 }
 
+// damaged ends the name of a record that could not be understood.
+const damaged = ".damaged"
+
 // readJSON reads one of the charm's own records; one that is not there leaves v as
-// it is.
-func readJSON(path string, v any) error {
+// it is. So does one that a broken disk or a heavy hand left damaged, which is put
+// aside: a record tells what needs no second look, and a unit that forgot can look
+// again, but one that fails at every hook is of no use to anybody.
+func readJSON[T any](path string, v *T) error {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -76,12 +81,24 @@ func readJSON(path string, v any) error {
 	if err != nil {
 		return failed("read", path, err)
 	}
+	if !decodes[T](data) {
+		return failed("put aside", path, os.Rename(path, path+damaged))
+	}
+	return decode(data, v)
+}
+
+// decodes says that data is a whole T. It tries with a T of its own, because half of
+// what it reads may be good.
+func decodes[T any](data []byte) bool {
+	// What is null would leave a map without a place for anything.
+	null := string(bytes.TrimSpace(data)) == "null"
+	return json.Valid(data) && !null && decode(data, new(T)) == nil
+}
+
+func decode(data []byte, v any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
-	if err := decoder.Decode(v); err != nil {
-		return &PathError{Op: "read", Path: path, Err: err}
-	}
-	return nil
+	return decoder.Decode(v)
 }
 
 // writeJSON writes one of the charm's own records, readable by the charm alone.

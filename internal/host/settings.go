@@ -75,7 +75,9 @@ func (e *Engine) configure(ctx context.Context, engine config.Engine) (notes []s
 		gone := !wanted && key != insecureKey && record.Options[key].Before == nil
 		return gone || !reloadable(key)
 	})
-	if late, err = e.outdated(next, now, late); late {
+	// Without systemd nobody hands arguments to an engine that the charm did not start.
+	lacking := !e.systemd && now.lacks(engine.Opts)
+	if late, err = e.outdated(next, now, late); late || lacking {
 		notes = append(notes, restartNote)
 	}
 	return notes, err

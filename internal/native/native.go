@@ -111,6 +111,21 @@ func (h *Host) halt(ctx context.Context, own []service) (desired.Outcome, error)
 	return outcome, nil
 }
 
+// Retire ends every registry of the unit without cutting what it is doing, because
+// another runtime serves in its place. One that takes longer is left to a later
+// Retire.
+func (h *Host) Retire(ctx context.Context, unit string) error {
+	own, err := h.services(unit)
+	if err != nil {
+		return err
+	}
+	c := &change{Host: h}
+	if err := c.retireOthers(ctx, own); err != nil {
+		return err
+	}
+	return h.dropBinaries()
+}
+
 // Remove stops and removes every registry of the unit, and the binaries that none
 // uses any more.
 func (h *Host) Remove(ctx context.Context, unit string) error {

@@ -263,6 +263,36 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// TestRetire has a client whose request outlasts the patience of one hook.
+func TestRetire(t *testing.T) {
+	s := newStage(t)
+	s.drain = 0
+	s.ensure("created")
+	before := s.answer()
+	signal := filepath.Join(s.options.Layout.Root, "signal")
+	response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/?until=%s", s.w.Port, signal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := s.Retire(t.Context(), s.w.Unit); err != nil {
+		t.Fatal(err)
+	}
+	s.only()
+	if err := os.WriteFile(signal, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if got := strings.TrimSpace(string(body)); got != before || err != nil {
+		t.Errorf("slow request answered %q, error %v; want %q", got, err, before)
+	}
+	eventually(t, "service is gone", func() bool {
+		err := s.Retire(t.Context(), s.w.Unit)
+		own, _ := s.services(s.w.Unit)
+		return err == nil && len(own) == 0
+	})
+}
+
 func TestBinaryIsReplaced(t *testing.T) {
 	s := newStage(t)
 	s.ensure("created")

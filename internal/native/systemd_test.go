@@ -32,6 +32,7 @@ func TestUnitText(t *testing.T) {
 		ID: "abcdefgh", Socket: "/var/lib/docker-registry/run/abcdefgh.sock", dir: "/var/lib/docker-registry/native/abcdefgh",
 	}
 	privileged := plain
+	privileged.Args = []string{"serve", "--admin", anySocket, "--user", "65532:65532", "/etc/docker/registry/config.yml"}
 	privileged.Capabilities = []string{"DAC_OVERRIDE", "NET_BIND_SERVICE"}
 	privileged.Env = []string{`ODD=100% "sure" of $HOME \ and`, "NO_PROXY=10.0.0.0/8,localhost"}
 	for name, s := range map[string]service{"plain": plain, "privileged": privileged} {

@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ func (s service) words() string { return filepath.Join(s.dir, "stderr") }
 // stays down.
 func unitText(s service) string {
 	command := []string{argument(s.Binary)}
-	for _, arg := range s.arguments() {
+	for _, arg := range s.rootArguments() {
 		command = append(command, argument(arg))
 	}
 	var b strings.Builder
@@ -38,9 +39,6 @@ func unitText(s service) string {
 	for _, setting := range s.Env {
 		line("Environment=%s", quote(setting))
 	}
-	line("User=%d", s.User.UID)
-	line("Group=%d", s.User.GID)
-	line("AmbientCapabilities=%s", capabilities(s))
 	line("CapabilityBoundingSet=%s", capabilities(s))
 	for _, m := range s.Mounts {
 		if !m.ReadOnly {
@@ -68,7 +66,6 @@ ProtectKernelTunables=yes
 ProtectProc=invisible
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
-RemoveIPC=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes
@@ -82,10 +79,22 @@ LimitNOFILE=65536
 WantedBy=multi-user.target
 `
 
+// rootArguments let a registry that root starts become its user by itself. systemd
+// cannot do it: as User= it takes only who has an entry in passwd.
+func (s service) rootArguments() []string {
+	args := s.arguments()
+	if slices.Contains(args, "--user") {
+		return args
+	}
+	return slices.Insert(args, 1, "--user", fmt.Sprintf("%d:%d", s.User.UID, s.User.GID))
+}
+
+// capabilities are those that the registry keeps, and those that it needs to become
+// its user.
 func capabilities(s service) string {
-	names := make([]string, len(s.Capabilities))
-	for i, name := range s.Capabilities {
-		names[i] = "CAP_" + name
+	names := []string{"CAP_SETGID", "CAP_SETUID"}
+	for _, name := range s.Capabilities {
+		names = append(names, "CAP_"+name)
 	}
 	return strings.Join(names, " ")
 }

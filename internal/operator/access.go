@@ -27,13 +27,17 @@ type Access struct {
 	Proxy Proxy
 }
 
-// Access says how to reach the registry. It is an error if the unit is not ready.
+// Access says how to push to the registry. It is an error if the unit is not ready or
+// the registry takes no pushes, which clients would try again for most of a minute.
 func (o *Operator) Access(ctx context.Context) (Access, error) {
 	if err := o.ready(ctx); err != nil {
 		return Access{}, err
 	}
 	conf, err := o.config(ctx)
 	if err != nil {
+		return Access{}, err
+	}
+	if err := closed(conf); err != nil {
 		return Access{}, err
 	}
 	in, err := o.read(ctx, conf)
@@ -67,6 +71,17 @@ func (o *Operator) ready(ctx context.Context) error {
 	}
 	if status.Level != desired.Active {
 		return fmt.Errorf("registry is not ready: %s", status.Message)
+	}
+	return nil
+}
+
+// closed is the option by which the registry takes no pushes.
+func closed(conf config.Config) error {
+	switch {
+	case conf.Mirror != nil:
+		return errors.New("registry takes no pushes: option \"cache-remoteurl\" makes it a cache of another registry; push to that one")
+	case conf.Storage.ReadOnly:
+		return errors.New("registry takes no pushes: option \"storage-read-only\" is on; set it to false first")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"docker-registry-operator/internal/config"
 	"docker-registry-operator/internal/desired"
@@ -48,14 +49,40 @@ func fate(err error) (desired.Status, error) {
 	case errors.Is(err, desired.ErrNoEngine):
 		return desired.Status{Level: desired.Waiting, Message: "waiting for the Docker Engine to answer; see 'systemctl status docker' on the unit"}, nil
 	}
+	if advice := adviceOn(err); advice != "" {
+		// What could not be put back either is on further lines.
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return desired.Status{Level: desired.Blocked, Message: first + "; " + advice}, nil
+	}
 	return desired.Status{}, err
 }
 
-// explain names the option behind a port that another process holds.
-func (o *Operator) explain(refused *desired.Refused, http config.HTTP) error {
-	if !strings.Contains(refused.Reason, "address already in use") {
-		return refused
+// adviceOn is what helps where the machine's own state is in the way, "" if err is
+// something else. It is nobody's option, but no further try of the hook would mend it.
+func adviceOn(err error) string {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return "make the file system writable"
+	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):
+		return "move away what stands there"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT),
+		// Of the Engine's errors only the text comes through its API.
+		strings.Contains(err.Error(), syscall.ENOSPC.Error()):
+		return "free space there, the next hook goes on"
 	}
+	return ""
+}
+
+// explain names the option behind a port that another process holds, and the one that
+// says what the charm does not check.
+func (o *Operator) explain(refused *desired.Refused, conf config.Config) error {
+	if !strings.Contains(refused.Reason, "address already in use") {
+		if conf.Overlay == nil {
+			return refused
+		}
+		return &blocked{fmt.Sprintf("%v; mend or reset option %q if it asks for that", refused, "registry-config")}
+	}
+	http := conf.HTTP
 	for _, candidate := range []struct {
 		option string
 		port   int

@@ -64,10 +64,13 @@ type Engine interface {
 func (o *Operator) Converge(ctx context.Context) error {
 	status, err := o.converge(ctx)
 	if err != nil {
-		status, err = fate(err)
-	}
-	if err != nil {
-		return err
+		cause := err
+		if status, err = fate(cause); err != nil {
+			return err
+		}
+		if status.Level == desired.Waiting {
+			o.Log.Warn("unit waits", "reason", cause)
+		}
 	}
 	return o.report(ctx, status)
 }
@@ -91,8 +94,12 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 	if err != nil {
 		return desired.Status{}, err
 	}
-	if err := o.setVersion(ctx, result.Version); err != nil {
-		return desired.Status{}, err
+	// A registry that is stopped keeps the version that it told; an image without an
+	// admin socket tells none.
+	if result.Version != "" || state.Workload.Sockets == "" {
+		if err := o.setVersion(ctx, result.Version); err != nil {
+			return desired.Status{}, err
+		}
 	}
 	status := state.Status
 	for _, note := range append(notes, result.Notes...) {
@@ -121,7 +128,7 @@ func (o *Operator) apply(ctx context.Context, conf config.Config) (desired.State
 	}
 	result, err := o.reconciler(conf.Container.Runtime).Apply(ctx, state)
 	if refused := (*desired.Refused)(nil); errors.As(err, &refused) {
-		err = o.explain(refused, conf.HTTP)
+		err = o.explain(refused, conf)
 	}
 	return state, result, err
 }
@@ -135,10 +142,11 @@ func (o *Operator) reconciler(runtime config.Runtime) reconcile.Reconciler {
 	return r
 }
 
-// setVersion tells Juju the version of the registry when it is another one.
+// setVersion tells Juju the version of the registry when it is another one; "" is one
+// that nobody knows.
 func (o *Operator) setVersion(ctx context.Context, version string) error {
 	told, err := o.Host.Record("version")
-	if err != nil || version == "" || version == told {
+	if err != nil || version == told {
 		return err
 	}
 	if err := o.Unit.SetVersion(ctx, version); err != nil {

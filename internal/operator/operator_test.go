@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,9 +143,12 @@ func (m *machine) SetRecord(name, value string) error {
 
 // engine is a runtime that runs what it is told, or fails.
 type engine struct {
+	// unpulled is why no image can be pulled.
+	unpulled  error
 	workloads []desired.Workload
 	fail      error
 	removed   []string
+	retired   []string
 	image     desired.Image
 }
 
@@ -152,11 +156,21 @@ func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome,
 	if e.fail != nil {
 		return desired.Outcome{}, e.fail
 	}
+	version := "v3.1.2"
+	if w.Sockets == "" {
+		// There is nobody to ask.
+		version = ""
+	}
 	if n := len(e.workloads); n > 0 && cmp.Equal(e.workloads[n-1], w) {
-		return desired.Outcome{Version: "v3.1.2"}, nil
+		return desired.Outcome{Version: version}, nil
 	}
 	e.workloads = append(e.workloads, w)
-	return desired.Outcome{Done: "created", Version: "v3.1.2"}, nil
+	return desired.Outcome{Done: "created", Version: version}, nil
+}
+
+func (e *engine) Retire(_ context.Context, unit string) error {
+	e.retired = append(e.retired, unit)
+	return nil
 }
 
 func (e *engine) Remove(_ context.Context, unit string) error {
@@ -165,7 +179,7 @@ func (e *engine) Remove(_ context.Context, unit string) error {
 }
 
 func (e *engine) Image(context.Context, string, func(string)) (desired.Image, error) {
-	return e.image, nil
+	return e.image, e.unpulled
 }
 
 // defaults are the options of config.yaml that have a default.
@@ -241,8 +255,8 @@ func TestConvergeRunsInTheChosenRuntime(t *testing.T) {
 	w := fresh(t)
 	w.unit.options["registry-runtime"] = "native"
 	w.converge(t)
-	if len(w.native.workloads) != 1 || len(w.docker.workloads) != 0 || !slices.Equal(w.docker.removed, []string{"docker-registry/0"}) {
-		t.Errorf("native %v, docker %v, removed from docker %v", w.native.workloads, w.docker.workloads, w.docker.removed)
+	if len(w.native.workloads) != 1 || len(w.docker.workloads) != 0 || !slices.Equal(w.docker.retired, []string{"docker-registry/0"}) {
+		t.Errorf("native %v, docker %v, retired in docker %v", w.native.workloads, w.docker.workloads, w.docker.retired)
 	}
 }
 
@@ -288,6 +302,21 @@ func TestConvergeTakesOverInOneHookIfItCan(t *testing.T) {
 	}
 }
 
+// TestConvergeLooksNowhereForAnEmptyPath is about options that an operator emptied: "" is no file,
+// and certainly not the root directory.
+func TestConvergeLooksNowhereForAnEmptyPath(t *testing.T) {
+	for _, option := range []string{"tls-cert-path", "tls-key-path", "tls-ca-path"} {
+		w := fresh(t)
+		w.machine.denied = "/"
+		w.machine.others["/etc/docker/registry/ca.crt"] = []byte("not read without a certificate")
+		w.unit.options[option] = ""
+		want := desired.Status{Level: desired.Active, Message: "Ready at 10.0.0.5:5000 (http)."}
+		if got := w.converge(t); got != want {
+			t.Errorf("without %s: status %v, want %v", option, got, want)
+		}
+	}
+}
+
 func TestConvergeSaysWhatItLeaves(t *testing.T) {
 	w := fresh(t)
 	w.machine.notes = []string{"Restart Docker."}
@@ -312,6 +341,10 @@ func TestConvergeDecidesFate(t *testing.T) {
 		{"refused", func(w world) {
 			w.docker.fail = &desired.Refused{Reason: "no such driver"}
 		}, desired.Status{Level: desired.Blocked, Message: "registry refused its configuration: no such driver"}},
+		{"overlay refused", func(w world) {
+			w.unit.options["registry-config"] = "catalog: {maxentries: 5}"
+			w.docker.fail = &desired.Refused{Reason: "no such driver"}
+		}, desired.Status{Level: desired.Blocked, Message: `registry refused its configuration: no such driver; mend or reset option "registry-config" if it asks for that`}},
 		{"port in use", func(w world) {
 			w.docker.fail = &desired.Refused{Reason: "cannot listen on :5000: address already in use"}
 		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "registry-port": port 5000 is in use by another program; choose another one`}},
@@ -321,6 +354,22 @@ func TestConvergeDecidesFate(t *testing.T) {
 		{"no engine", func(w world) {
 			w.docker.fail = desired.ErrNoEngine
 		}, desired.Status{Level: desired.Waiting, Message: "waiting for the Docker Engine to answer; see 'systemctl status docker' on the unit"}},
+		{"full disk", func(w world) {
+			w.docker.fail = errors.Join(
+				&fs.PathError{Op: "write", Path: "/etc/docker/registry/config.yml", Err: syscall.ENOSPC}, errors.New("second"))
+		}, desired.Status{Level: desired.Blocked, Message: "write /etc/docker/registry/config.yml: no space left on device; free space there, the next hook goes on"}},
+		{"full disk of the engine", func(w world) {
+			w.docker.fail = errors.New("cannot load registry image: write /var/lib/docker/tmp: no space left on device")
+		}, desired.Status{Level: desired.Blocked, Message: "cannot load registry image: write /var/lib/docker/tmp: no space left on device; free space there, the next hook goes on"}},
+		{"read-only disk", func(w world) {
+			w.docker.fail = &fs.PathError{Op: "write", Path: "/etc/hosts", Err: syscall.EROFS}
+		}, desired.Status{Level: desired.Blocked, Message: "write /etc/hosts: read-only file system; make the file system writable"}},
+		{"a directory in the way", func(w world) {
+			w.docker.fail = &fs.PathError{Op: "write", Path: "/etc/docker/registry/htpasswd", Err: syscall.EISDIR}
+		}, desired.Status{Level: desired.Blocked, Message: "write /etc/docker/registry/htpasswd: is a directory; move away what stands there"}},
+		{"an image that cannot be pulled", func(w world) {
+			w.unit.options["registry-image"], w.docker.unpulled = "example.com/none:1", errors.New(`cannot pull "example.com/none:1": not found`)
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "registry-image": cannot pull "example.com/none:1": not found; choose an image that the unit's Docker Engine can pull, or reset the option for the built-in one`}},
 		{"no secret yet", func(w world) {
 			w.unit.leader, w.unit.shared = false, map[string]string{}
 		}, desired.Status{Level: desired.Waiting, Message: "waiting for the leader to share http-secret"}},
@@ -400,22 +449,14 @@ func TestHoldTouchesNothing(t *testing.T) {
 	}
 }
 
-func TestAccess(t *testing.T) {
+// TestConvergeClaimsNoVersion is about an image that does not tell its version: what Juju shows must
+// not be that of the registry that ran before.
+func TestConvergeClaimsNoVersion(t *testing.T) {
 	w := fresh(t)
-	w.unit.options["auth-basic-password"] = "s3cret"
-	if _, err := w.Access(t.Context()); err == nil {
-		t.Error("a unit that was never deployed is ready")
-	}
 	w.converge(t)
-	got, err := w.Access(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := Access{
-		Netloc: "10.0.0.5:5000", Netlocs: []string{"10.0.0.5:5000"}, Address: "127.0.0.1:5000",
-		User: "admin", Password: config.NewSecret("s3cret"), Engine: true,
-	}
-	if diff := cmp.Diff(want, got, cmp.Comparer(config.Secret.Equal)); diff != "" {
-		t.Errorf("access (-want +got):\n%s", diff)
+	w.unit.options["registry-image"], w.docker.image = "registry:2", desired.Image{Stock: true, Major: 2}
+	w.converge(t)
+	if w.unit.version != "" {
+		t.Errorf("version %q of an image that tells none", w.unit.version)
 	}
 }

@@ -46,11 +46,24 @@ func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input,
 		return desired.Input{}, err
 	}
 	if ref := conf.Container.Image; ref != "" && conf.Container.Runtime == config.Docker {
-		if facts.Image, err = o.Docker.Image(ctx, ref, o.progress(ctx)); err != nil {
+		if facts.Image, err = o.image(ctx, ref); err != nil {
 			return desired.Input{}, err
 		}
 	}
 	return desired.Input{Config: conf, Facts: facts}, nil
+}
+
+// image is what registry-image is. One that cannot be had is as good as mistyped: only
+// the operator knows which one he means and how the unit gets to it.
+func (o *Operator) image(ctx context.Context, ref string) (desired.Image, error) {
+	image, err := o.Docker.Image(ctx, ref, o.progress(ctx))
+	if err == nil || errors.Is(err, desired.ErrNoEngine) || adviceOn(err) != "" {
+		return image, err
+	}
+	return image, config.Problems{{
+		Option: "registry-image",
+		Text:   fmt.Sprintf("%v; choose an image that the unit's Docker Engine can pull, or reset the option for the built-in one", err),
+	}}
 }
 
 // secret is http.secret, which signs the state of uploads: all units must have the
@@ -75,9 +88,10 @@ func (o *Operator) secret(ctx context.Context) (config.Secret, error) {
 	return config.NewSecret(shared), o.Unit.SetShared(ctx, secretKey, shared)
 }
 
-// certificateFiles are the operator's own files at the tls-*-path options.
+// certificateFiles are the operator's own files at the tls-*-path options. An empty
+// option stands for no file, and a certificate is not looked for without its key.
 func (o *Operator) certificateFiles(tls config.TLS) (map[string][]byte, error) {
-	if tls.Blobs != nil {
+	if tls.Blobs != nil || tls.CertPath == "" || tls.KeyPath == "" {
 		return nil, nil
 	}
 	all := map[string][]byte{}
@@ -86,6 +100,9 @@ func (o *Operator) certificateFiles(tls config.TLS) (map[string][]byte, error) {
 		{"tls-key-path", tls.KeyPath},
 		{"tls-ca-path", tls.CAPath},
 	} {
+		if option.path == "" {
+			continue
+		}
 		read, err := o.Host.ReadFiles([]string{o.Layout.On(option.path)})
 		if denied := (*fs.PathError)(nil); errors.As(err, &denied) {
 			return nil, config.Problems{{

@@ -47,7 +47,7 @@ func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, err
 	}
 	result := Result{Version: outcome.Version}
 	for _, other := range r.Others {
-		if err := other.Remove(ctx, w.Unit); err != nil && !errors.Is(err, desired.ErrNoEngine) {
+		if err := other.Retire(ctx, w.Unit); err != nil && !errors.Is(err, desired.ErrNoEngine) {
 			return result, err
 		}
 	}

@@ -85,11 +85,17 @@ func (w *world) Ensure(_ context.Context, workload desired.Workload) (desired.Ou
 	return desired.Outcome{Done: "reloaded", Version: "v3"}, nil
 }
 
-func (w *world) Remove(_ context.Context, unit string) error {
+func (w *world) Retire(_ context.Context, unit string) error {
 	if _, runs := w.running[unit]; runs {
-		w.did("stop " + unit)
+		w.did("retire " + unit)
 		delete(w.running, unit)
 	}
+	return nil
+}
+
+func (w *world) Remove(_ context.Context, unit string) error {
+	w.did("remove " + unit)
+	delete(w.running, unit)
 	return nil
 }
 
@@ -143,7 +149,7 @@ func TestApplyMakesItSoOnce(t *testing.T) {
 	if diff := cmp.Diff(want, w.done); diff != "" {
 		t.Errorf("done (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"stop r/0"}, other.done); diff != "" {
+	if diff := cmp.Diff([]string{"retire r/0"}, other.done); diff != "" {
 		t.Errorf("done by the other runtime (-want +got):\n%s", diff)
 	}
 	w.done, other.done = nil, nil
@@ -189,7 +195,7 @@ func TestApplyGoesOnWithoutTheOtherRuntimesEngine(t *testing.T) {
 
 type noEngine struct{ Runtime }
 
-func (noEngine) Remove(context.Context, string) error { return desired.ErrNoEngine }
+func (noEngine) Retire(context.Context, string) error { return desired.ErrNoEngine }
 
 func TestApplyTakesOverForeignFilesInSteps(t *testing.T) {
 	w := newWorld()

@@ -13,6 +13,10 @@ type Runtime interface {
 	// all is as w says. A configuration that the registry does not take is a
 	// [*desired.Refused] error, and then what ran before runs on.
 	Ensure(ctx context.Context, w desired.Workload) (desired.Outcome, error)
+	// Retire ends every registry of the unit once its requests are finished, because
+	// another runtime serves in its place. One that takes long is left to a later
+	// Retire. It does nothing if there is none.
+	Retire(ctx context.Context, unit string) error
 	// Remove removes every registry of the unit; images are left alone. It does
 	// nothing if there is none.
 	Remove(ctx context.Context, unit string) error
