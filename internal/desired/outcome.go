@@ -44,6 +44,10 @@ type Progress struct {
 // ErrNoEngine says that no Docker Engine answers.
 var ErrNoEngine = errors.New("no Docker Engine answers")
 
+// ErrMalformed says that a file of the machine, which others write too, cannot be
+// understood.
+var ErrMalformed = errors.New("file is malformed")
+
 // NameTaken says that the registry's container cannot have its name, because a
 // container of somebody else has it.
 type NameTaken struct {

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+
+	"docker-registry-operator/internal/desired"
 )
 
 // daemonFile is dockerd's configuration file: a JSON object whose keys keep their
@@ -33,10 +36,16 @@ func readDaemonFile(path string) (daemonFile, error) {
 	}
 	file.exists, file.mode = true, info.Mode().Perm()
 	data, err := os.ReadFile(path)
-	if err == nil && len(bytes.TrimSpace(data)) > 0 {
-		err = file.decode(data)
+	if err != nil {
+		return file, failed("read", path, err)
 	}
-	return file, failed("read", path, err)
+	if len(bytes.TrimSpace(data)) == 0 {
+		return file, nil
+	}
+	if err := file.decode(data); err != nil {
+		return file, &PathError{Op: "read", Path: path, Err: fmt.Errorf("%w: %v", desired.ErrMalformed, err)}
+	}
+	return file, nil
 }
 
 func (f *daemonFile) decode(data []byte) error {

@@ -220,7 +220,7 @@ func TestEnsureFails(t *testing.T) {
 		},
 	}, {
 		name: "daemon.json is broken",
-		want: `cannot read "ROOT/etc/docker/daemon.json": unexpected end of JSON input`,
+		want: `cannot read "ROOT/etc/docker/daemon.json": file is malformed: unexpected end of JSON input`,
 		setup: func(m *machine) {
 			put(m.t, m.config, "{", 0o644)
 		},

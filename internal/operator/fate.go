@@ -61,6 +61,8 @@ func fate(err error) (desired.Status, error) {
 // something else. It is nobody's option, but no further try of the hook would mend it.
 func adviceOn(err error) string {
 	switch {
+	case errors.Is(err, desired.ErrMalformed):
+		return "mend it, the next hook goes on"
 	case errors.Is(err, syscall.EROFS):
 		return "make the file system writable"
 	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -364,6 +365,9 @@ func TestConvergeDecidesFate(t *testing.T) {
 		{"read-only disk", func(w world) {
 			w.docker.fail = &fs.PathError{Op: "write", Path: "/etc/hosts", Err: syscall.EROFS}
 		}, desired.Status{Level: desired.Blocked, Message: "write /etc/hosts: read-only file system; make the file system writable"}},
+		{"a malformed file", func(w world) {
+			w.docker.fail = fmt.Errorf("cannot read /etc/docker/daemon.json: %w: unexpected end", desired.ErrMalformed)
+		}, desired.Status{Level: desired.Blocked, Message: "cannot read /etc/docker/daemon.json: file is malformed: unexpected end; mend it, the next hook goes on"}},
 		{"a directory in the way", func(w world) {
 			w.docker.fail = &fs.PathError{Op: "write", Path: "/etc/docker/registry/htpasswd", Err: syscall.EISDIR}
 		}, desired.Status{Level: desired.Blocked, Message: "write /etc/docker/registry/htpasswd: is a directory; move away what stands there"}},
