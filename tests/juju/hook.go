@@ -62,6 +62,25 @@ func (u *Unit) Log() []LogLine {
 // KillHook waits for a hook to start, or takes the one that runs, gives it the time, and kills it
 // with all that it started. It returns the hook, and false if the hook was done before.
 func (u *Unit) KillHook(ctx context.Context, after time.Duration) (*Hook, bool, error) {
+	return u.killHook(ctx, func(*Hook) { time.Sleep(after) })
+}
+
+// KillHookAt is KillHook for a hook that has called that many hook tools.
+func (u *Unit) KillHookAt(ctx context.Context, tools int) (*Hook, bool, error) {
+	return u.killHook(ctx, func(hook *Hook) {
+		for {
+			unlock := u.lock()
+			reached := u.running != hook || len(hook.Tools) >= tools
+			unlock()
+			if reached || ctx.Err() != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+func (u *Unit) killHook(ctx context.Context, let func(*Hook)) (*Hook, bool, error) {
 	var hook *Hook
 	err := u.application.model.await(ctx, func() (bool, error) {
 		hook = u.running
@@ -70,7 +89,7 @@ func (u *Unit) KillHook(ctx context.Context, after time.Duration) (*Hook, bool, 
 	if err != nil {
 		return nil, false, u.explain("kill hook of", err)
 	}
-	time.Sleep(after)
+	let(hook)
 	unlock := u.lock()
 	running := u.running == hook
 	unlock()

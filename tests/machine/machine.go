@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"docker-registry-operator/tests/gobuild"
@@ -27,6 +28,12 @@ type Options struct {
 
 	// Engine starts a Docker Engine before New returns.
 	Engine bool
+
+	// Root is the file system that the machine has a copy of: the host's, /, unless set.
+	Root string
+
+	// Systemd boots Root's systemd, as on a machine that people use. The engine is then systemd's.
+	Systemd bool
 
 	// Network is what the machine is connected to. Machines that share one reach each other. A
 	// machine without gets one of its own.
@@ -41,6 +48,10 @@ type Machine struct {
 	network *Network
 	own     bool
 	address string
+	booted  bool
+
+	// first is the process that the machine knows as 1: init, or the systemd of this boot.
+	first atomic.Int64
 
 	mu     sync.Mutex
 	engine *engine
@@ -52,6 +63,9 @@ func New(ctx context.Context, options Options) (*Machine, error) {
 	if options.Name == "" {
 		options.Name = "juju-machine"
 	}
+	if options.Root == "" {
+		options.Root = "/"
+	}
 	program, err := gobuild.Program(ctx, "docker-registry-operator/tests/machine/init")
 	if err != nil {
 		return nil, err
@@ -60,8 +74,8 @@ func New(ctx context.Context, options Options) (*Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make machine: %w", err)
 	}
-	m := &Machine{home: home, network: options.Network}
-	if err := m.start(program, options); err != nil {
+	m := &Machine{home: home, network: options.Network, booted: options.Systemd}
+	if err := m.start(ctx, program, options); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start machine: %w", err), m.Close())
 	}
 	if options.Engine {
@@ -72,9 +86,15 @@ func New(ctx context.Context, options Options) (*Machine, error) {
 	return m, nil
 }
 
-func (m *Machine) start(program string, options Options) error {
-	if err := m.boot(program); err != nil {
+func (m *Machine) start(ctx context.Context, program string, options Options) error {
+	if err := m.boot(program, options); err != nil {
 		return err
+	}
+	m.first.Store(int64(m.init.Process.Pid))
+	if m.booted {
+		if err := m.awaitBoot(ctx, 0); err != nil {
+			return err
+		}
 	}
 	if m.network == nil {
 		network, err := NewNetwork()
@@ -92,8 +112,12 @@ func (m *Machine) start(program string, options Options) error {
 }
 
 // boot starts the machine's first process and waits until its file system stands.
-func (m *Machine) boot(program string) error {
-	m.init = exec.Command(program, m.home.dir, m.home.name)
+func (m *Machine) boot(program string, options Options) error {
+	args := []string{m.home.dir, m.home.name, options.Root}
+	if options.Systemd {
+		args = append([]string{"-systemd"}, args...)
+	}
+	m.init = exec.Command(program, args...)
 	m.init.Env = []string{"PATH=" + os.Getenv("PATH")}
 	m.init.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET |
@@ -162,7 +186,7 @@ func (m *Machine) Network() *Network { return m.network }
 // Path returns where the test process finds the file that the machine knows by the absolute name
 // path. Absolute symbolic links in it lead back to the host.
 func (m *Machine) Path(path string) string {
-	return filepath.Join("/proc", strconv.Itoa(m.init.Process.Pid), "root", path)
+	return filepath.Join("/proc", strconv.FormatInt(m.first.Load(), 10), "root", path)
 }
 
 // ReadFile returns what a file of the machine holds.
@@ -180,7 +204,7 @@ func (m *Machine) WriteFile(path string, data []byte, mode os.FileMode) error {
 // PATH and HOME. It is killed when ctx ends; what it left running in the background is not.
 func (m *Machine) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	inside := []string{
-		"--target", strconv.Itoa(m.init.Process.Pid), "--all", "--root", "--wd", "--",
+		"--target", strconv.FormatInt(m.first.Load(), 10), "--all", "--root", "--wd", "--",
 		// The kernel passes the death of nsenter on, which has no way to do so itself.
 		"setpriv", "--pdeathsig", "KILL", "--", name,
 	}
@@ -206,8 +230,15 @@ func (m *Machine) Processes(ctx context.Context) ([]string, error) {
 }
 
 // Reboot kills every process of the machine at once, as a power failure would, and forgets what lay
-// in /run. An engine that was started is started again.
+// in /run. An engine that was started is started again, and so is systemd.
 func (m *Machine) Reboot(ctx context.Context) error {
+	if m.booted {
+		before := m.first.Load()
+		if err := syscall.Kill(int(before), syscall.SIGKILL); err != nil {
+			return fmt.Errorf("cannot reboot machine: %w", err)
+		}
+		return m.awaitBoot(ctx, before)
+	}
 	script := `kill -KILL -1; rm -rf /run/*; mkdir -m 1777 /run/lock`
 	// The shell spares itself: kill -1 does not signal the caller.
 	if out, err := m.Command(ctx, "sh", "-c", script).CombinedOutput(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -53,6 +54,10 @@ func (w *world) machine(name string) (*machine.Machine, error) {
 
 func deploy(ctx context.Context, w *world, ts *testscript.TestScript, args []string) (string, error) {
 	config, names := pairs(args[1:])
+	if err := readFiles(ts, config); err != nil {
+		return "", err
+	}
+	charm, name, _ := strings.Cut(args[0], ":")
 	var machines []*machine.Machine
 	for _, name := range names {
 		m, err := w.machine(name)
@@ -61,8 +66,10 @@ func deploy(ctx context.Context, w *world, ts *testscript.TestScript, args []str
 		}
 		machines = append(machines, m)
 	}
-	app, err := w.model.Deploy(ctx, ts.MkAbs(args[0]), juju.Options{Config: config}, machines...)
-	w.app = app
+	app, err := w.model.Deploy(ctx, ts.MkAbs(charm), juju.Options{Name: name, Config: config}, machines...)
+	if app != nil {
+		w.app, w.apps = app, append(w.apps, app)
+	}
 	return "", err
 }
 
@@ -88,12 +95,31 @@ func attachStorage(_ context.Context, w *world, _ *testscript.TestScript, args [
 	return "", nil
 }
 
-func configure(_ context.Context, w *world, _ *testscript.TestScript, args []string) (string, error) {
+// readFiles reads the options that are given as @FILE.
+func readFiles(ts *testscript.TestScript, config map[string]string) error {
+	for key, value := range config {
+		name, ok := strings.CutPrefix(value, "@")
+		if !ok {
+			continue
+		}
+		content, err := os.ReadFile(ts.MkAbs(name))
+		if err != nil {
+			return err
+		}
+		config[key] = string(content)
+	}
+	return nil
+}
+
+func configure(_ context.Context, w *world, ts *testscript.TestScript, args []string) (string, error) {
 	app, err := w.application()
 	if err != nil {
 		return "", err
 	}
 	values, rest := pairs(args)
+	if err := readFiles(ts, values); err != nil {
+		return "", err
+	}
 	if len(rest) > 0 {
 		if rest[0] != "-reset" {
 			return "", fmt.Errorf("cannot set %q: want KEY=VALUE", rest[0])

@@ -20,11 +20,15 @@ import (
 func observation() map[string]command {
 	return map[string]command{
 		"wait-idle": {0, 0, func(ctx context.Context, w *world, _ *testscript.TestScript, _ []string) (string, error) {
-			app, err := w.application()
-			if err != nil {
-				return "", err
+			if len(w.apps) == 0 {
+				return "", errNothingDeployed
 			}
-			return "", app.WaitIdle(ctx)
+			for _, app := range w.apps {
+				if err := app.WaitIdle(ctx); err != nil {
+					return "", err
+				}
+			}
+			return "", nil
 		}},
 		"wait-status": {2, 2, waitStatus},
 		"status":      {1, 1, status},
@@ -136,11 +140,11 @@ func writeResults(out *strings.Builder, prefix string, results map[string]any) {
 }
 
 func on(ctx context.Context, w *world, ts *testscript.TestScript, args []string) (string, error) {
-	u, err := w.unit(args[0])
+	m, err := w.host(args[0])
 	if err != nil {
 		return "", err
 	}
-	cmd := u.Machine().Command(ctx, args[1], args[2:]...)
+	cmd := m.Command(ctx, args[1], args[2:]...)
 	cmd.Stderr = ts.Stderr()
 	out, err := cmd.Output()
 	return string(out), err

@@ -2,11 +2,12 @@
 // application, and what its operator and its neighbours do. What a command finds out it prints, for
 // stdout and cmp to compare. The stories themselves are elsewhere.
 //
-// A script knows one application. UNIT is a unit such as tiny/0, KEY=VALUE an option, a parameter or
-// a databag's entry.
+// What is not about a unit is about the application that was deployed last. UNIT is a unit such as
+// tiny/0, KEY=VALUE an option, a parameter or a databag's entry. As with juju config, KEY=@FILE is an
+// option with what the file holds.
 //
 //	machine NAME [engine]           makes a machine, with a Docker Engine if asked for
-//	deploy CHARM MACHINE... [KEY=VALUE...]  deploys, without waiting
+//	deploy CHARM[:NAME] MACHINE... [KEY=VALUE...]  deploys, by another name if given, without waiting
 //	add-unit MACHINE                adds a unit
 //	storage UNIT NAME PATH          attaches storage
 //	config [KEY=VALUE...] [-reset KEY...]   sets options; prints nothing
@@ -28,8 +29,17 @@
 //	agent UNIT start|stop|kill      acts on the unit's agent
 //	engine UNIT start|stop|kill|restart   acts on the engine of the unit's machine
 //	reboot UNIT                     restarts the machine as a power failure would
-//	on UNIT COMMAND...              runs a command on the unit's machine and prints what it prints
+//	on UNIT|MACHINE COMMAND...      runs a command on the machine and prints what it prints
+//	put UNIT|MACHINE FILE PATH [MODE]  writes a file of the script to the machine
+//	keep NAME [REGEXP]              keeps what the last command printed, or the part of it, as $NAME
 //	get UNIT URL                    fetches from the unit's machine, prints status and body
+//	request UNIT|MACHINE METHOD URL [user=NAME:PASSWORD] [ca=FILE] [body=FILE] [HEADER=VALUE...]
+//	                                sends a request, prints certificates, status, header and body
+//	receive MACHINE ADDRESS         serves on the machine what notes requests and passes on a proxy's
+//	received REGEXP                 waits until a request matches, prints all that were noted
+//	certificate NAME [HOST...] [by=NAME]  makes an authority, or a server's certificate: NAME.crt,
+//	                                NAME.key, and the same in base64 with .b64
+//	conceals UNIT TEXT...           fails if the log, an argument or a container shows a text
 //	remove-unit UNIT                removes the unit and waits until it is gone
 package script
 
@@ -57,11 +67,13 @@ type worldKey struct{}
 type world struct {
 	network  *machine.Network
 	model    *juju.Model
-	app      *juju.Application
+	app      *juju.Application   // the one deployed last
+	apps     []*juju.Application // all
 	machines map[string]*machine.Machine
 	units    map[string]*juju.Unit
 	hooks    map[string]int
 	logs     map[string]int
+	receiver *receiver
 }
 
 // Setup prepares a script and sees to it that nothing of it is left. It is for testscript.Params.
@@ -89,6 +101,9 @@ func Setup(env *testscript.Env) error {
 
 func (w *world) close() error {
 	var errs []error
+	if w.receiver != nil {
+		errs = append(errs, w.receiver.server.Close())
+	}
 	if w.model != nil {
 		errs = append(errs, w.model.Close())
 	}
@@ -111,7 +126,7 @@ const many = 1 << 20
 // Commands returns the commands for testscript.Params.
 func Commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	commands := make(map[string]func(*testscript.TestScript, bool, []string))
-	for _, table := range []map[string]command{deployment(), relations(), observation(), disturbance()} {
+	for _, table := range []map[string]command{deployment(), relations(), observation(), disturbance(), files(), requests()} {
 		for name, c := range table {
 			commands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 				c.call(ts, name, neg, args)
@@ -139,21 +154,21 @@ func (c command) call(ts *testscript.TestScript, name string, neg bool, args []s
 	}
 }
 
+var errNothingDeployed = errors.New("nothing is deployed")
+
 func (w *world) application() (*juju.Application, error) {
 	if w.app == nil {
-		return nil, errors.New("nothing is deployed")
+		return nil, errNothingDeployed
 	}
 	return w.app, nil
 }
 
 // unit finds a unit, also one that is gone.
 func (w *world) unit(name string) (*juju.Unit, error) {
-	app, err := w.application()
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range app.Units() {
-		w.units[u.Name()] = u
+	for _, app := range w.apps {
+		for _, u := range app.Units() {
+			w.units[u.Name()] = u
+		}
 	}
 	if u, ok := w.units[name]; ok {
 		return u, nil

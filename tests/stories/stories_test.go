@@ -3,15 +3,16 @@
 package stories
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"docker-registry-operator/tests/gobuild"
 	"docker-registry-operator/tests/script"
 )
 
@@ -37,11 +38,8 @@ func TestMain(m *testing.M) {
 }
 
 func pack() error {
-	out, err := exec.Command("make", "-C", root, "charm", "ARCH="+runtime.GOARCH).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("cannot pack charm: %w\n%s", err, out)
-	}
-	return nil
+	_, err := gobuild.Charm(context.Background())
+	return err
 }
 
 func TestStories(t *testing.T) {
@@ -59,9 +57,11 @@ func TestStories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	commands := script.Commands()
+	commands["stock"] = stock
 	testscript.Run(t, testscript.Params{
 		Files: stories,
-		Cmds:  script.Commands(),
+		Cmds:  commands,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CHARM", path)
 			return script.Setup(env)

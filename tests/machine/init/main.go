@@ -1,12 +1,14 @@
 // Command init is the first process of a test machine. Started in fresh namespaces, it lays a
-// disposable copy of the host's file system over the host's, reaps what the machine leaves behind,
+// disposable copy of a file system, such as the host's, over it, reaps what the machine leaves behind,
 // and ends, taking the machine with it, as soon as the test that owns the machine is gone.
 //
-// Usage: init DIRECTORY NAME. Standard input stays open as long as the owner lives; the line "ready"
-// on standard output says that the machine is up.
+// Usage: init [-systemd] DIRECTORY NAME ROOT. Standard input stays open as long as the owner lives;
+// the line "ready" on standard output says that the machine is up. With -systemd a child of init is
+// the machine's first process: systemd, which is started again whenever it ends.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -24,24 +26,35 @@ import (
 const staged = "MACHINE_INIT_STAGED"
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: init DIRECTORY NAME")
+	if os.Getenv(booting) != "" {
+		exitOn(becomeSystemd(os.Args[1]))
+	}
+	systemd := flag.Bool("systemd", false, "boot systemd")
+	flag.Parse()
+	if flag.NArg() != 3 {
+		fmt.Fprintln(os.Stderr, "usage: init [-systemd] DIRECTORY NAME ROOT")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	dir, name, lower := flag.Arg(0), flag.Arg(1), flag.Arg(2)
+	if os.Getenv(staged) == "" {
+		exitOn(enterCgroups(name))
+	}
+	exitOn(run(dir, name, lower, *systemd))
+}
+
+func exitOn(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, name string) error {
-	if os.Getenv(staged) == "" {
-		return enterCgroups(name)
-	}
+func run(dir, name, lower string, systemd bool) error {
 	if err := os.Unsetenv(staged); err != nil {
 		return err
 	}
-	if err := mountRoot(dir); err != nil {
+	root := filepath.Join(dir, "root")
+	if err := mountRoot(dir, root, lower); err != nil {
 		return err
 	}
 	if err := syscall.Sethostname([]byte(name)); err != nil {
@@ -50,10 +63,31 @@ func run(dir, name string) error {
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot bring up loopback: %w: %s", err, out)
 	}
-	go reap()
-	fmt.Println("ready")
+	if systemd {
+		go func() { exitOn(keepBooted(root, os.Stdout)) }()
+	} else {
+		if err := enter(root); err != nil {
+			return err
+		}
+		go reap()
+		fmt.Println("ready")
+	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return nil
+}
+
+// enter makes root, with what the kernel shows of itself, the root of this process.
+func enter(root string) error {
+	if err := mountKernel(root); err != nil {
+		return err
+	}
+	if err := mount("/dev", filepath.Join(root, "/dev"), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if err := mount("tmpfs", filepath.Join(root, "/dev/shm"), "tmpfs", 0, "mode=1777"); err != nil {
+		return err
+	}
+	return pivot(root)
 }
 
 // enterCgroups moves the process into cgroups of the machine's own, makes them the root of all that
@@ -93,11 +127,11 @@ func reap() {
 	}
 }
 
-// mountRoot makes a writable copy of the host's root the root of the machine. Writes go to memory,
-// but for the directories that must lie on a real file system: those of the engine, which cannot put
-// an overlay on an overlay, and those of data.
-func mountRoot(dir string) error {
-	layers, root := filepath.Join(dir, "layers"), filepath.Join(dir, "root")
+// mountRoot makes root a writable copy of the file system lower. Writes go to memory, but for the
+// directories that must lie on a real file system: those of the engine, which cannot put an overlay on
+// an overlay, and those of data.
+func mountRoot(dir, root, lower string) error {
+	layers := filepath.Join(dir, "layers")
 	if err := mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
@@ -110,16 +144,13 @@ func mountRoot(dir string) error {
 			return err
 		}
 	}
-	if err := mount("overlay", root, "overlay", 0, "lowerdir=/,upperdir="+upper+",workdir="+work); err != nil {
+	if err := mount("overlay", root, "overlay", 0, "lowerdir="+lower+",upperdir="+upper+",workdir="+work); err != nil {
 		return err
 	}
 	if err := forget(root); err != nil {
 		return err
 	}
-	if err := mountInto(root, filepath.Join(dir, "disk")); err != nil {
-		return err
-	}
-	return pivot(root)
+	return mountDisk(root, filepath.Join(dir, "disk"))
 }
 
 // forget removes from the machine what a host may have and a new machine has not.
@@ -135,7 +166,7 @@ func forget(root string) error {
 	return os.MkdirAll(filepath.Join(root, "/usr/local/share/ca-certificates"), 0o755)
 }
 
-func mountInto(root, disk string) error {
+func mountDisk(root, disk string) error {
 	for _, path := range []string{"/var/lib/docker", "/var/lib/containerd", "/srv", "/tmp"} {
 		from, to := filepath.Join(disk, path), filepath.Join(root, path)
 		for _, made := range []string{from, to} {
@@ -147,26 +178,22 @@ func mountInto(root, disk string) error {
 			return err
 		}
 	}
-	if err := os.Chmod(filepath.Join(root, "/tmp"), 0o1777); err != nil {
-		return err
-	}
+	return os.Chmod(filepath.Join(root, "/tmp"), 0o1777)
+}
+
+// mountKernel mounts the file systems that the kernel fills, and those of a boot.
+func mountKernel(root string) error {
 	cgroups, err := cgroupMounts()
 	if err != nil {
 		return err
 	}
-	for _, m := range []struct {
-		from, to, kind string
-		flags          uintptr
-		options        string
-	}{
-		{"proc", "/proc", "proc", 0, ""},
-		{"/dev", "/dev", "", unix.MS_BIND | unix.MS_REC, ""},
-		{"tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777"},
-		{"tmpfs", "/run", "tmpfs", 0, "mode=0755"},
-		{"sysfs", "/sys", "sysfs", 0, ""},
-		{"tmpfs", "/sys/fs/cgroup", "tmpfs", 0, "mode=0755"},
+	for _, m := range []struct{ kind, to, options string }{
+		{"proc", "/proc", ""},
+		{"tmpfs", "/run", "mode=0755"},
+		{"sysfs", "/sys", ""},
+		{"tmpfs", "/sys/fs/cgroup", "mode=0755"},
 	} {
-		if err := mount(m.from, filepath.Join(root, m.to), m.kind, m.flags, m.options); err != nil {
+		if err := mount(m.kind, filepath.Join(root, m.to), m.kind, 0, m.options); err != nil {
 			return err
 		}
 	}

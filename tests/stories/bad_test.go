@@ -1,0 +1,139 @@
+package stories
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+)
+
+// badOptions are mistakes that an operator makes on a unit that serves, and what its status says to each.
+func badOptions(c certificates) []badOption {
+	encode := func(pem string) string { return base64.StdEncoding.EncodeToString([]byte(pem)) }
+	cert, key := encode(c.cert), encode(c.key)
+	return []badOption{
+		{"log level", options{"log-level": "loud"},
+			`Invalid charm config: option "log-level": must be error, warn, info or debug`},
+		{"cache", options{"storage-cache": "redis"},
+			`Invalid charm config: option "storage-cache": must be inmemory or disabled`},
+		{"port above the last", options{"registry-port": "65536"},
+			`Invalid charm config: option "registry-port": must be a whole number from 1 to 65535`},
+		{"port below the first", options{"registry-port": "0"},
+			`Invalid charm config: option "registry-port": must be a whole number from 1 to 65535`},
+		{"ports equal", options{"registry-port": "5001"},
+			`Invalid charm config: option "debug-port": must differ from "registry-port"`},
+		{"host without scheme", options{"http-host": "registry.example.com"},
+			`Invalid charm config: option "http-host": has no scheme: type "https://registry.example.com" or "http://registry.example.com"`},
+		{"host with a port that is none", options{"http-host": "https://registry.example.com:port"},
+			`Invalid charm config: option "http-host": must be a URL such as "https://registry.example.com"`},
+		{"upstream", options{"cache-remoteurl": "docker.io"},
+			`Invalid charm config: option "cache-remoteurl": has no scheme: type "https://docker.io" or "http://docker.io"`},
+		{"upstream with a password", options{"cache-remoteurl": "https://me:secret@docker.io"},
+			`Invalid charm config: option "cache-remoteurl": must not hold a user name or password`},
+		{"user of the upstream alone", options{"cache-username": "me"},
+			`Invalid charm config: option "cache-password": must be set for the credentials of a pull-through cache, together with "cache-username"; option "cache-remoteurl": must be set together with "cache-username" and "cache-password"`},
+		{"half a token set", options{"auth-token-realm": "https://auth.example.com/token"},
+			`Invalid charm config: option "auth-token-issuer": must be set for token authentication, together with "auth-token-realm"; option "auth-token-root-certs": must be set for token authentication, together with "auth-token-realm"; option "auth-token-service": must be set for token authentication, together with "auth-token-realm"`},
+		{"token bundle", options{
+			"auth-token-realm": "https://auth.example.com/token", "auth-token-service": "s", "auth-token-issuer": "i",
+			"auth-token-root-certs": "none",
+		},
+			`Invalid charm config: option "auth-token-root-certs": must be PEM, starting with -----BEGIN CERTIFICATE-----`},
+		{"certificate without key", options{"tls-cert-blob": cert},
+			`Invalid charm config: option "tls-key-blob": must be set together with "tls-cert-blob"`},
+		{"key without certificate", options{"tls-key-blob": key},
+			`Invalid charm config: option "tls-cert-blob": must be set together with "tls-key-blob"`},
+		{"base64 that is not", options{"tls-cert-blob": "certificate!", "tls-key-blob": key},
+			`Invalid charm config: option "tls-cert-blob": is not base64: type tls-cert-blob="$(base64 -w0 FILE)"`},
+		{"PEM as it is", options{"tls-cert-blob": c.cert, "tls-key-blob": key},
+			`Invalid charm config: option "tls-cert-blob": is PEM itself: type tls-cert-blob="$(base64 -w0 FILE)"`},
+		{"PEM that is not", options{"tls-cert-blob": encode("a certificate"), "tls-key-blob": key},
+			`Invalid charm config: option "tls-cert-blob": must be PEM, starting with -----BEGIN CERTIFICATE-----`},
+		{"key of another certificate", options{"tls-cert-blob": cert, "tls-key-blob": encode(c.otherKey)},
+			`Invalid charm config: option "tls-key-blob": cannot be used with the certificate: private key does not match public key`},
+		{"path of a directory", options{"tls-cert-path": "/etc"},
+			`Invalid charm config: option "tls-cert-path": cannot read /etc: not a file; put a readable file there or choose another path`},
+		{"path of a link to nowhere", options{"tls-cert-path": "/etc/dangling"},
+			`Invalid charm config: option "tls-cert-path": cannot read /etc/dangling: it is a link to "/nowhere", where no file is; put a readable file there or choose another path`},
+		{"path that is not absolute", options{"tls-key-path": "registry.key"},
+			`Invalid charm config: option "tls-key-path": must be the absolute path of a file`},
+		{"bucket missing", options{"storage-s3-region": "eu-central-1"},
+			`Invalid charm config: option "storage-s3-bucket": must be set together with "storage-s3-region"`},
+		{"region missing", options{"storage-s3-bucket": "images"},
+			`Invalid charm config: option "storage-s3-region": must be set together with "storage-s3-bucket", unless "storage-s3-regionendpoint" is set`},
+		{"chunks too small", options{"storage-s3-chunksize": "1048576"},
+			`Invalid charm config: option "storage-s3-chunksize": must be a whole number from 5242880 to 5368709120`},
+		{"copied chunks too small", options{"storage-s3-multipartcopychunksize": "1"},
+			`Invalid charm config: option "storage-s3-multipartcopychunksize": must be a whole number from 5242880 to 5368709120`},
+		{"half a Swift set", options{"storage-swift-username": "me"},
+			`Invalid charm config: option "storage-swift-authurl": must be set for Swift, together with "storage-swift-username"; option "storage-swift-password": must be set for Swift, together with "storage-swift-username"; option "storage-swift-tenant": must be set for Swift, together with "storage-swift-username"`},
+		{"Swift URL", options{
+			"storage-swift-authurl": "keystone:5000", "storage-swift-username": "me", "storage-swift-password": "secret",
+			"storage-swift-tenant": "t",
+		},
+			`Invalid charm config: option "storage-swift-authurl": has no scheme: type "https://keystone:5000" or "http://keystone:5000"`},
+		{"long password", options{"auth-basic-password": strings.Repeat("long", 19)},
+			`Invalid charm config: option "auth-basic-password": must not be longer than 72 bytes`},
+		{"colon in the user", options{"auth-basic-user": "a:b", "auth-basic-password": "secret"},
+			`Invalid charm config: option "auth-basic-user": must not contain a colon`},
+		{"overlay that is no YAML", options{"registry-config": "{"},
+			`Invalid charm config: option "registry-config": is not valid YAML, line 1`},
+		{"overlay that the charm refuses", options{"registry-config": "http: {addr: ':80'}"},
+			`Invalid charm config: option "registry-config": key "http.addr" must be left out: set option "registry-port" instead`},
+		{"overlay that the registry refuses", options{"registry-config": "middleware: {registry: [{name: nosuch}]}"},
+			`registry refused its configuration: cannot build the registry: unable to configure registry middleware (nosuch): no registry middleware registered with name: nosuch; mend or reset option "registry-config" if it asks for that`},
+		{"image that is none", options{"registry-image": "Not An Image"},
+			`Invalid charm config: option "registry-image": must be an image such as "registry:2" or "ghcr.io/example/registry:3": invalid reference format: repository name (library/Not An Image) must be lowercase`},
+		{"image that nobody has", options{"registry-image": "127.0.0.1:1/registry:2"},
+			`Invalid charm config: option "registry-image": cannot pull "127.0.0.1:1/registry:2": Error response from daemon: Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused; choose an image that the unit's Docker Engine can pull, or reset the option for the built-in one`},
+		{"two mistakes", options{"log-level": "loud", "debug-port": "-1"},
+			`Invalid charm config: option "debug-port": must be a whole number from 1 to 65535; option "log-level": must be error, warn, info or debug`},
+	}
+}
+
+type options = map[string]string
+
+type badOption struct {
+	name string
+	set  options
+	want string
+}
+
+// TestBadOptions holds that no mistake fails a hook or touches what serves, and that the status tells how
+// to mend it.
+func TestBadOptions(t *testing.T) {
+	p := deployed(t, nil)
+	p.on("ln -s /nowhere /etc/dangling")
+	ready, serving, hooks, w := p.unit.Status().String(), p.container(), len(p.unit.Hooks()), p.watch(5000)
+	for _, bad := range badOptions(makeCertificates(t)) {
+		var names []string
+		for name := range bad.set {
+			names = append(names, name)
+		}
+		p.set(bad.set)
+		p.settle()
+		if got := p.unit.Status().String(); got != "blocked: "+bad.want {
+			t.Errorf("%s:\n got %s\nwant blocked: %s", bad.name, got, bad.want)
+		}
+		p.must(p.app.ResetConfig(names...))
+		p.settle()
+		p.wantStatus(ready)
+	}
+	p.noFailure(hooks)
+	p.wantConstant(w)
+	if now := p.container(); now.ID != serving.ID || now.State != serving.State {
+		t.Errorf("container\n got %+v\nwant %+v", now, serving)
+	}
+}
+
+// TestExpiredCertificate holds that a certificate which has expired is served, and that the status says so.
+func TestExpiredCertificate(t *testing.T) {
+	p := deployed(t, nil)
+	c := makeCertificates(t)
+	p.set(options{
+		"tls-cert-blob": base64.StdEncoding.EncodeToString([]byte(c.expired)),
+		"tls-key-blob":  base64.StdEncoding.EncodeToString([]byte(c.key)),
+	})
+	p.settle()
+	p.wantStatus("active: Ready at " + p.machine.Address() + ":5000 (https). " +
+		"The certificate has expired; replace it, clients refuse it.")
+}
