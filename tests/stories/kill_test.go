@@ -3,18 +3,15 @@ package stories
 import (
 	"archive/zip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"docker-registry-operator/tests/charmzip"
 	"docker-registry-operator/tests/juju"
 )
 
@@ -132,6 +129,7 @@ func TestKilledReplacement(t *testing.T) {
 		p.set(options{"registry-http-proxy": "http://proxy-" + names[i%2] + ".example.com", "registry-name": names[i%2]})
 		p.kill(b)
 		p.settle()
+		p.drain()
 		p.update()
 		p.whole(names[i%2])
 	}
@@ -149,6 +147,7 @@ func TestKilledUpgrade(t *testing.T) {
 		}
 	}
 	p.settle()
+	p.drain()
 	p.update()
 	p.whole("registry")
 	p.wantConstant(w)
@@ -189,7 +188,7 @@ func otherCharm(t *testing.T) string {
 		t.Fatal(err)
 	}
 	other := filepath.Join(t.TempDir(), "other.charm")
-	if err := repack(path, other); err != nil {
+	if err := charmzip.Rebuild(other, path); err != nil {
 		t.Fatal(err)
 	}
 	return other
@@ -212,45 +211,6 @@ func registryOf(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return registry
-}
-
-// repack copies a charm and lengthens its registry by one byte, which no program notices.
-func repack(from, to string) error {
-	charm, err := zip.OpenReader(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = charm.Close() }()
-	registry, err := readEntry(charm, "registry")
-	if err != nil {
-		return err
-	}
-	registry = append(registry, 0)
-	sum := sha256.Sum256(registry)
-	changed := map[string][]byte{"registry": registry, "registry.sha256": []byte(hex.EncodeToString(sum[:]) + "\n")}
-	file, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	archive := zip.NewWriter(file)
-	for _, entry := range charm.File {
-		content, ok := changed[entry.Name]
-		if !ok {
-			if err := archive.Copy(entry); err != nil {
-				return err
-			}
-			continue
-		}
-		header := &zip.FileHeader{Name: entry.Name, Method: zip.Store, ExternalAttrs: entry.ExternalAttrs, CreatorVersion: entry.CreatorVersion}
-		w, err := archive.CreateHeader(header)
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(content); err != nil {
-			return err
-		}
-	}
-	return errors.Join(archive.Close(), file.Close())
 }
 
 func readEntry(charm *zip.ReadCloser, name string) ([]byte, error) {

@@ -81,6 +81,25 @@ func (p *place) settle() {
 	p.must(p.app.WaitIdle(p.ctx))
 }
 
+// drain waits until a registry that another one replaced has finished what it had. A later hook
+// removes it.
+func (p *place) drain() {
+	p.t.Helper()
+	for range 300 {
+		running := 0
+		for _, c := range p.containers() {
+			if c.State.Status == "running" {
+				running++
+			}
+		}
+		if running <= 1 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	p.t.Fatalf("registries that were replaced go on running: %v", p.containers())
+}
+
 func (p *place) set(config map[string]string) {
 	p.t.Helper()
 	p.must(p.app.SetConfig(config))

@@ -24,7 +24,7 @@ func TestEngineWithoutSystemd(t *testing.T) {
 	w.same("docker info --format '{{.LoggingDriver}}'; grep -c max-size /etc/docker/daemon.json", "json-file\n1")
 
 	// Nobody else would start it again.
-	w.sh("kill -KILL $(pidof dockerd) $(pidof containerd)")
+	w.sh("pkill -KILL -x 'dockerd|containerd'")
 	w.updateStatus("active: Ready at ")
 	w.answers(5000)
 
