@@ -59,6 +59,33 @@ func (d *Daemon) Answers(ctx context.Context) bool {
 	return d.request(ctx, "/_ping", nil) == nil
 }
 
+// listens says that something takes connections where the engine would: less than that
+// it answers, for a fraction of the cost.
+func (d *Daemon) listens(ctx context.Context) bool {
+	network, address, err := d.endpoint()
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	connection, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return false
+	}
+	return connection.Close() == nil
+}
+
+// endpoint is where to connect to the engine.
+func (d *Daemon) endpoint() (network, address string, err error) {
+	if d.local() {
+		return "unix", d.socket(), nil
+	}
+	if address, ok := strings.CutPrefix(d.address, "tcp://"); ok {
+		return "tcp", address, nil
+	}
+	return "", "", fmt.Errorf("address %q is not of the form unix:// or tcp://", d.address)
+}
+
 // info is the part of the engine's own description that the charm needs.
 type info struct {
 	RegistryConfig struct {
@@ -104,13 +131,9 @@ const answerTime = 15 * time.Second
 
 // request asks the engine and decodes its answer into v, if v is not nil.
 func (d *Daemon) request(ctx context.Context, path string, v any) error {
-	network, address := "unix", d.socket()
-	if !d.local() {
-		network = "tcp"
-		var ok bool
-		if address, ok = strings.CutPrefix(d.address, "tcp://"); !ok {
-			return fmt.Errorf("address %q is not of the form unix:// or tcp://", d.address)
-		}
+	network, address, err := d.endpoint()
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()

@@ -106,7 +106,7 @@ func (m *Machine) Prepare(ctx context.Context, conf config.Host, proxy desired.P
 	if !docker {
 		return nil, m.engine.Packages(ctx, conf, proxy)
 	}
-	if !m.daemon.Answers(ctx) {
+	if !m.daemon.listens(ctx) {
 		progress("Bringing up the Docker Engine")
 	}
 	return m.engine.Ensure(ctx, conf, proxy)
