@@ -45,6 +45,7 @@ func wire(unit operator.Unit, layout desired.Layout, directory string, log *slog
 			Host:   host.NewMachine(layout, user, os.Getenv("DOCKER_HOST"), log),
 			Docker: engine,
 			Native: native.New(native.Options{Layout: layout, Registry: registry, Supervisor: []string{self, supervise}, Log: log}),
+			Images: actions.Images{},
 			Layout: layout,
 			User:   user,
 			Now:    time.Now,

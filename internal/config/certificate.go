@@ -15,10 +15,12 @@ type Certificate struct {
 	Chain []byte // PEM: the leaf first, then intermediates
 	Key   Secret // PEM
 	CA    []byte // PEM of the authorities that clients should trust; nil if not given
-	// NotAfter is when the leaf expires, in seconds since 1970 UTC.
-	NotAfter int64
-	// SelfSigned says that the leaf is its own authority.
-	SelfSigned bool
+	// NotBefore is when the leaf's validity begins and NotAfter when it ends, in seconds
+	// since 1970 UTC.
+	NotBefore, NotAfter int64
+	// Authority says that the leaf may sign others, and SelfSigned that it has signed
+	// itself.
+	Authority, SelfSigned bool
 }
 
 // ExpiredAt says that the certificate is no longer valid at a time in seconds since
@@ -66,7 +68,9 @@ func ParseCertificate(chain, key, ca []byte) (Certificate, error) {
 	parsed := Certificate{
 		Chain:      certificates,
 		Key:        NewSecret(string(private)),
+		NotBefore:  pair.Leaf.NotBefore.Unix(),
 		NotAfter:   pair.Leaf.NotAfter.Unix(),
+		Authority:  pair.Leaf.IsCA,
 		SelfSigned: selfSigned(pair.Leaf),
 	}
 	if len(bytes.TrimSpace(ca)) == 0 {

@@ -80,7 +80,7 @@ func TestParseCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Certificate{Chain: chain, Key: NewSecret(string(leaf.key)), CA: root.cert, NotAfter: leaf.notAfter}
+	want := Certificate{Chain: chain, Key: NewSecret(string(leaf.key)), CA: root.cert, NotBefore: 900_000_000, NotAfter: leaf.notAfter, Authority: true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

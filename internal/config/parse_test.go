@@ -139,7 +139,7 @@ func TestParseTLS(t *testing.T) {
 		{"tls blobs", Options{"tls-cert-blob": base64Of(pair.cert), "tls-key-blob": base64Of(pair.key), "tls-ca-blob": base64Of(pair.cert)}, func(c *Config) {
 			c.TLS.Blobs = &Certificate{
 				Chain: pair.cert, Key: NewSecret(string(pair.key)), CA: pair.cert,
-				NotAfter: pair.notAfter, SelfSigned: true,
+				NotBefore: 900_000_000, NotAfter: pair.notAfter, Authority: true, SelfSigned: true,
 			}
 		}},
 		{"tls paths", Options{"tls-cert-path": "/a/../b.crt", "tls-key-path": "", "tls-ca-path": "/c.crt"}, func(c *Config) {

@@ -7,20 +7,78 @@ import (
 	"docker-registry-operator/internal/config"
 )
 
-// Certificate is what the registry serves, nil for plain HTTP: the blob options,
-// else the files at the path options. An error is a [config.Problems].
-func Certificate(in Input) (*config.Certificate, error) {
-	tls := in.Config.TLS
-	if tls.Blobs != nil {
-		return tls.Blobs, nil
+// serving is the certificate that the registry serves.
+type serving struct {
+	// cert is nil for plain HTTP.
+	cert *config.Certificate
+	// authority is whom clients are told to trust: PEM, "" if nobody.
+	authority string
+	// issued is the same certificate if it is from a relation.
+	issued *Issued
+	// notes are sentences for the operator.
+	notes []string
+}
+
+// serve chooses: the blob options, then a related provider, then the files at the path
+// options. An error is a [config.Problems], or [NoCertificate].
+func serve(in Input) (serving, error) {
+	providers := in.Relations.Certificates
+	if blobs := in.Config.TLS.Blobs; blobs != nil {
+		served := serving{cert: blobs, authority: authorityOf(blobs)}
+		if len(providers) > 0 {
+			served.notes = []string{"TLS is from the options; cert-provider is not used."}
+		}
+		return served, nil
 	}
-	layout, files := in.Facts.Layout, in.Facts.Files
+	served := answered(in)
+	if served.cert != nil {
+		return served, nil
+	}
+	cert, err := fromFiles(in)
+	if err != nil {
+		return serving{}, err
+	}
+	if cert != nil {
+		served.cert, served.authority = cert, authorityOf(cert)
+		return served, nil
+	}
+	switch {
+	case in.Config.TLS.Clients == nil:
+		return served, nil
+	case len(providers) > 0:
+		return serving{}, &NoCertificate{Provider: providers[0].Application}
+	}
+	return serving{}, problem("tls-client-ca", "needs TLS: set tls-cert-blob and tls-key-blob, integrate cert-provider, or put files at tls-cert-path and tls-key-path")
+}
+
+// authorityOf is whom clients must trust to trust a certificate, "" if they know.
+func authorityOf(cert *config.Certificate) string {
+	switch {
+	case cert.CA != nil:
+		return string(cert.CA)
+	case cert.SelfSigned:
+		return string(cert.Chain)
+	}
+	return ""
+}
+
+// NoCertificate says that the registry may not serve before a provider has answered.
+type NoCertificate struct {
+	Provider string
+}
+
+// Error names the provider, and the option that demands its certificate.
+func (n *NoCertificate) Error() string {
+	return fmt.Sprintf("waiting for a certificate from %s, which option %q needs", n.Provider, "tls-client-ca")
+}
+
+// fromFiles is the certificate at the path options, nil if nothing is there.
+func fromFiles(in Input) (*config.Certificate, error) {
+	tls, layout, files := in.Config.TLS, in.Facts.Layout, in.Facts.Files
 	chain, key := files[layout.On(tls.CertPath)], files[layout.On(tls.KeyPath)]
 	switch {
-	case chain == nil && key == nil && tls.Clients == nil:
-		return nil, nil
 	case chain == nil && key == nil:
-		return nil, problem("tls-client-ca", "needs TLS: set tls-cert-blob and tls-key-blob, or put files at tls-cert-path and tls-key-path")
+		return nil, nil
 	case chain == nil:
 		return nil, problem("tls-cert-path", missing(tls.CertPath, "certificate", "key", tls.KeyPath))
 	case key == nil:

@@ -37,7 +37,7 @@ func input() Input {
 		},
 		Facts: Facts{
 			Unit:         "docker-registry/0",
-			Address:      "10.0.0.5",
+			Addresses:    []string{"10.0.0.5"},
 			Now:          time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Unix(),
 			Secret:       config.NewSecret("shared"),
 			User:         Identity{UID: 65532, GID: 65532},
@@ -274,7 +274,7 @@ func TestForNames(t *testing.T) {
 		want   []string
 		status string
 	}{
-		{"IPv6", func(in *Input) { in.Facts.Address = "fd00::5" }, []string{"[fd00::5]:5000"}, "Ready at [fd00::5]:5000 (http)."},
+		{"IPv6", func(in *Input) { in.Facts.Addresses = []string{"fd00::5"} }, []string{"[fd00::5]:5000"}, "Ready at [fd00::5]:5000 (http)."},
 		{
 			"http-host", func(in *Input) { in.Config.HTTP.Host = config.URL{Scheme: "https", Netloc: "registry.example.com"} },
 			[]string{"10.0.0.5:5000", "registry.example.com"}, "Ready at registry.example.com (http).",
@@ -332,7 +332,7 @@ func TestForRefuses(t *testing.T) {
 			in.Facts.Files = map[string][]byte{certPath: cert, keyPath: key, caPath: key}
 		}, `option "tls-ca-path": /etc/docker/registry/ca.crt must hold a certificate, but its PEM has none`},
 		{"clients without TLS", func(in *Input) { in.Config.TLS.Clients = &config.ClientAuth{CA: cert} },
-			`option "tls-client-ca": needs TLS: set tls-cert-blob and tls-key-blob, or put files at tls-cert-path and tls-key-path`},
+			`option "tls-client-ca": needs TLS: set tls-cert-blob and tls-key-blob, integrate cert-provider, or put files at tls-cert-path and tls-key-path`},
 		{"image of a native registry", func(in *Input) {
 			in.Config.Container.Runtime, in.Config.Container.Image = config.Native, "registry:3"
 		}, `option "registry-image": has no meaning with registry-runtime "native", which runs the registry that the charm carries; reset one of the two`},

@@ -13,6 +13,11 @@ type State struct {
 	// Client is what the host's own Docker needs to talk to the registry; zero for a
 	// registry that runs without Docker.
 	Client Client
+	// Databags are what the unit tells over its relations once it serves.
+	Databags []Databag
+	// Issued is the certificate of a relation that is served, to be remembered; nil if
+	// none is.
+	Issued *Issued
 	// Status is what the operator is told once all of this is so.
 	Status Status
 }
@@ -79,6 +84,29 @@ type Client struct {
 	Netlocs []string
 	CA      []byte // PEM
 	Plain   bool
+}
+
+// Databag is what the unit tells over one relation, in its own databag.
+type Databag struct {
+	Relation string // ID
+	// Now is what it tells already. Settings are what these keys should be; an empty
+	// value stands for no key, and other keys are left alone.
+	Now, Settings map[string]string
+}
+
+// Changes are those settings that differ from what is told already, nil if none does.
+func (d Databag) Changes() map[string]string {
+	var changes map[string]string
+	for key, value := range d.Settings {
+		if d.Now[key] == value {
+			continue
+		}
+		if changes == nil {
+			changes = map[string]string{}
+		}
+		changes[key] = value
+	}
+	return changes
 }
 
 // Status is what `juju status` shows of the unit.

@@ -25,6 +25,8 @@ type Machine struct {
 	daemon  *Daemon
 	engine  *Engine
 	records *records
+	run     Runner
+	log     *slog.Logger
 }
 
 // NewMachine is the machine that this process runs on, whose registry runs as user
@@ -38,6 +40,8 @@ func NewMachine(layout desired.Layout, user desired.Identity, address string, lo
 		daemon:  daemon,
 		engine:  NewEngine(layout, daemon, Exec{}, log),
 		records: &records{path: filepath.Join(layout.State(), "records.json")},
+		run:     Exec{},
+		log:     log,
 	}
 }
 

@@ -4,12 +4,15 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	remotetransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"docker-registry-operator/internal/config"
 )
@@ -57,6 +60,27 @@ func Copy(ctx context.Context, from Source, tag string, to Destination, progress
 		return fmt.Errorf("cannot pull %s: %w", source.Name(), err)
 	}
 	return pushImage(ctx, image, tag, to, progress)
+}
+
+// Has says that a registry has an image of the name tag.
+func Has(ctx context.Context, tag string, in Destination) (bool, error) {
+	target, err := name.ParseReference(tag)
+	if err != nil {
+		return false, fmt.Errorf("cannot read tag: %w", err)
+	}
+	transport, err := in.transport()
+	if err != nil {
+		return false, err
+	}
+	_, err = remote.Head(target, remote.WithContext(ctx), remote.WithTransport(transport), remote.WithAuth(in.auth()))
+	var answer *remotetransport.Error
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound:
+		return false, nil
+	}
+	return false, fmt.Errorf("cannot look for %s: %w", tag, err)
 }
 
 func pushImage(ctx context.Context, image v1.Image, tag string, to Destination, progress func(string)) error {

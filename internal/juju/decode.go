@@ -2,6 +2,7 @@ package juju
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,8 +108,8 @@ func decodeStatus(data []byte) (desired.Status, error) {
 	return desired.Status{Level: status.Status, Message: status.Message}, err
 }
 
-// decodeAddress reads what network-get knows of an endpoint.
-func decodeAddress(data []byte) (string, error) {
+// decodeAddresses reads what network-get knows of an endpoint.
+func decodeAddresses(data []byte) ([]string, error) {
 	network, err := decode[struct {
 		Ingress []string `json:"ingress-addresses"`
 		Bind    []struct {
@@ -119,24 +120,20 @@ func decodeAddress(data []byte) (string, error) {
 		} `json:"bind-addresses"`
 	}](data)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	for _, address := range network.Ingress {
-		if address != "" {
-			return address, nil
-		}
+	ingress := slices.DeleteFunc(network.Ingress, func(address string) bool { return address == "" })
+	if len(ingress) > 0 {
+		return ingress, nil
 	}
 	for _, bind := range network.Bind {
 		for _, address := range bind.Addresses {
-			if address.Value != "" {
-				return address.Value, nil
-			}
-			if address.Address != "" {
-				return address.Address, nil
+			if found := cmp.Or(address.Value, address.Address); found != "" {
+				return []string{found}, nil
 			}
 		}
 	}
-	return "", errors.New("the endpoint has no address yet")
+	return nil, errors.New("the endpoint has no address yet")
 }
 
 // decodePorts reads `5000/tcp` and `6000-6010/tcp`. What is not TCP is left out.

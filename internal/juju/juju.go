@@ -5,6 +5,7 @@ package juju
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,6 +19,8 @@ import (
 // hook runs, so each method is one hook tool call unless it says otherwise.
 type Unit struct {
 	getenv func(string) string
+	// ids are the IDs of relations by endpoint, as far as they were asked for.
+	ids map[string][]string
 }
 
 var _ operator.Unit = (*Unit)(nil)
@@ -27,7 +30,7 @@ func NewUnit(getenv func(string) string) (*Unit, error) {
 	if name := getenv("JUJU_UNIT_NAME"); !strings.Contains(name, "/") {
 		return nil, fmt.Errorf("cannot tell the unit from JUJU_UNIT_NAME=%q", name)
 	}
-	return &Unit{getenv: getenv}, nil
+	return &Unit{getenv: getenv, ids: map[string][]string{}}, nil
 }
 
 // Name is the unit's name, `docker-registry/0`.
@@ -44,10 +47,20 @@ func (u *Unit) Leader(ctx context.Context) (bool, error) {
 	return ask(ctx, decode[bool], "is-leader")
 }
 
-// Address is the ingress address of an endpoint, or the address that the endpoint
-// is bound to where Juju knows no ingress address.
-func (u *Unit) Address(ctx context.Context, endpoint string) (string, error) {
-	return ask(ctx, decodeAddress, "network-get", endpoint)
+// Addresses are the ingress addresses of an endpoint, or the address that the endpoint
+// is bound to where Juju knows no ingress address. There is at least one.
+func (u *Unit) Addresses(ctx context.Context, endpoint string) ([]string, error) {
+	return ask(ctx, decodeAddresses, "network-get", endpoint)
+}
+
+// PublicAddress is the machine's public address, "" if it has none or this Juju does
+// not tell.
+func (u *Unit) PublicAddress(ctx context.Context) (string, error) {
+	address, err := ask(ctx, decode[string], "unit-get", "public-address")
+	if errors.Is(err, errNoTool) || err != nil && strings.Contains(err.Error(), "no public address") {
+		return "", nil
+	}
+	return address, err
 }
 
 // OpenedPorts are the TCP ports that are open, ascending.

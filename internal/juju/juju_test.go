@@ -3,6 +3,7 @@ package juju
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,23 +85,23 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-func TestAddress(t *testing.T) {
+func TestAddresses(t *testing.T) {
 	bind := []any{map[string]any{"addresses": []any{map[string]any{"value": "10.0.0.9", "cidr": "10.0.0.0/24"}}}}
 	for _, test := range []struct {
 		name    string
 		network map[string]any
-		want    string
+		want    []string
 		wantErr string
 	}{
-		{"ingress", map[string]any{"bind-addresses": bind, "ingress-addresses": []string{"10.0.0.5", "fd00::5"}}, "10.0.0.5", ""},
-		{"bind only", map[string]any{"bind-addresses": bind}, "10.0.0.9", ""},
-		{"none", map[string]any{"bind-addresses": nil}, "",
+		{"ingress", map[string]any{"bind-addresses": bind, "ingress-addresses": []string{"10.0.0.5", "fd00::5"}}, []string{"10.0.0.5", "fd00::5"}, ""},
+		{"bind only", map[string]any{"bind-addresses": bind}, []string{"10.0.0.9"}, ""},
+		{"none", map[string]any{"bind-addresses": nil}, nil,
 			"cannot read the answer of network-get: the endpoint has no address yet"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			begin(t, world{Network: map[string]any{"website": test.network}})
-			got, err := unit(t).Address(t.Context(), "website")
-			if got != test.want || text(err) != test.wantErr {
+			got, err := unit(t).Addresses(t.Context(), "website")
+			if !slices.Equal(got, test.want) || text(err) != test.wantErr {
 				t.Errorf("%q, %v; want %q, %s", got, err, test.want, test.wantErr)
 			}
 		})

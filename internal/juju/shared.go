@@ -80,7 +80,7 @@ func tellSettings(ctx context.Context, settings map[string]string, name string, 
 
 // peer is the ID of the peer relation, "" before it is there.
 func (u *Unit) peer(ctx context.Context) (string, error) {
-	ids, err := ask(ctx, decode[[]string], "relation-ids", peerEndpoint)
+	ids, err := u.relationIDs(ctx, peerEndpoint)
 	if err != nil || len(ids) == 0 {
 		return "", err
 	}

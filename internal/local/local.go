@@ -19,6 +19,7 @@ import (
 	"docker-registry-operator/internal/config"
 	"docker-registry-operator/internal/desired"
 	"docker-registry-operator/internal/operator"
+	"docker-registry-operator/internal/relation"
 )
 
 // application is the name that the charm's application has without Juju.
@@ -101,12 +102,25 @@ func (u *Unit) SetShared(_ context.Context, key, value string) error {
 	})
 }
 
-// Address is the same for every endpoint.
-func (u *Unit) Address(context.Context, string) (string, error) {
+// Addresses are the same one for every endpoint.
+func (u *Unit) Addresses(context.Context, string) ([]string, error) {
 	if u.settings.Address != "" {
-		return u.settings.Address, nil
+		return []string{u.settings.Address}, nil
 	}
-	return routedAddress(), nil
+	return []string{routedAddress()}, nil
+}
+
+// PublicAddress is not known.
+func (u *Unit) PublicAddress(context.Context) (string, error) { return "", nil }
+
+// Relations are none: there is nobody to relate to.
+func (u *Unit) Relations(context.Context, string, relation.Parts) ([]relation.Relation, error) {
+	return nil, nil
+}
+
+// Publish fails: there is no relation.
+func (u *Unit) Publish(_ context.Context, id string, _ map[string]string) error {
+	return fmt.Errorf("cannot publish over relation %s: there is none without Juju", id)
 }
 
 // routedAddress is the IPv4 address that the default route uses. Connecting a UDP

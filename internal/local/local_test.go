@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,13 +212,16 @@ func TestName(t *testing.T) {
 	}
 }
 
-func TestAddress(t *testing.T) {
-	given, err := unit(t, Settings{Address: "registry.example"}).Address(t.Context(), "website")
-	if err != nil || given != "registry.example" {
+func TestAddresses(t *testing.T) {
+	given, err := unit(t, Settings{Address: "registry.example"}).Addresses(t.Context(), "website")
+	if err != nil || !slices.Equal(given, []string{"registry.example"}) {
 		t.Errorf("%q, %v", given, err)
 	}
-	found, err := unit(t, Settings{}).Address(t.Context(), "website")
-	if address, bad := netip.ParseAddr(found); err != nil || bad != nil || !address.Is4() || address.IsUnspecified() {
+	found, err := unit(t, Settings{}).Addresses(t.Context(), "website")
+	if len(found) != 1 {
+		t.Fatalf("%q, %v", found, err)
+	}
+	if address, bad := netip.ParseAddr(found[0]); err != nil || bad != nil || !address.Is4() || address.IsUnspecified() {
 		t.Errorf("%q, %v", found, err)
 	}
 }

@@ -44,19 +44,25 @@ func (o *Operator) Access(ctx context.Context) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	cert, err := desired.Certificate(in)
+	return o.access(in)
+}
+
+// access is how the unit that in describes reaches its registry.
+func (o *Operator) access(in desired.Input) (Access, error) {
+	reach, err := desired.Reached(in)
 	if err != nil {
 		return Access{}, err
 	}
+	conf := in.Config
 	access := Access{
-		Netloc:  desired.Netloc(in),
-		Netlocs: desired.Netlocs(in),
+		Netloc:  reach.Netloc,
+		Netlocs: reach.Netlocs,
 		Address: fmt.Sprintf("127.0.0.1:%d", conf.HTTP.Port),
 		Engine:  conf.Container.Runtime == config.Docker,
 		Proxy:   o.Unit.Proxy(),
 	}
-	if cert != nil {
-		access.Certificate = cert.Chain
+	if reach.Certificate != nil {
+		access.Certificate = reach.Certificate.Chain
 	}
 	if basic := conf.Auth.Basic; basic != nil {
 		access.User, access.Password = basic.User, basic.Password

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"docker-registry-operator/internal/config"
@@ -20,6 +21,7 @@ type Operator struct {
 	Host   Host
 	Docker Engine
 	Native reconcile.Runtime
+	Images Images
 	Layout desired.Layout
 	// User is who runs the registry.
 	User desired.Identity
@@ -39,6 +41,11 @@ type Host interface {
 	Htpasswd() ([]byte, error)
 	// Authorities says that the host has a directory of trusted authorities.
 	Authorities() bool
+	// Hostname is the machine's name.
+	Hostname() (string, error)
+	// Monitoring says that the machine has the directories of NRPE's checks and of what
+	// Nagios is told of them.
+	Monitoring() (checks, exports bool)
 	// Prepare brings packages, and with docker a Docker Engine that answers, to the
 	// machine, and says in notes what it leaves to the operator. It does nothing if
 	// all is there. progress hears what takes long before it is begun.
@@ -87,22 +94,26 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 	if err != nil {
 		return desired.Status{}, err
 	}
-	state, result, err := o.apply(ctx, conf)
-	if err == nil && result.TakenOver {
-		state, result, err = o.apply(ctx, conf)
+	done, err := o.apply(ctx, conf)
+	if err == nil && done.result.TakenOver {
+		done, err = o.apply(ctx, conf)
 	}
 	if err != nil {
 		return desired.Status{}, err
 	}
 	// A registry that is stopped keeps the version that it told; an image without an
 	// admin socket tells none.
-	if result.Version != "" || state.Workload.Sockets == "" {
-		if err := o.setVersion(ctx, result.Version); err != nil {
+	if version := done.result.Version; version != "" || done.state.Workload.Sockets == "" {
+		if err := o.setVersion(ctx, version); err != nil {
 			return desired.Status{}, err
 		}
 	}
-	status := state.Status
-	for _, note := range append(notes, result.Notes...) {
+	requested, err := o.takeIn(ctx, done.in)
+	if err != nil {
+		return desired.Status{}, err
+	}
+	status := done.state.Status
+	for _, note := range slices.Concat(notes, done.result.Notes, requested) {
 		status.Message += " " + note
 	}
 	return status, nil
@@ -117,25 +128,40 @@ func (o *Operator) config(ctx context.Context) (config.Config, error) {
 	return config.Parse(options)
 }
 
-func (o *Operator) apply(ctx context.Context, conf config.Config) (desired.State, reconcile.Result, error) {
-	in, err := o.read(ctx, conf)
-	if err != nil {
-		return desired.State{}, reconcile.Result{}, err
+// applied is what a unit was made from, what it was to be, and what came of it.
+type applied struct {
+	in     desired.Input
+	state  desired.State
+	result reconcile.Result
+}
+
+func (o *Operator) apply(ctx context.Context, conf config.Config) (done applied, err error) {
+	if done.in, err = o.read(ctx, conf); err != nil {
+		return done, err
 	}
-	state, err := desired.For(in)
-	if err != nil {
-		return desired.State{}, reconcile.Result{}, err
+	if err := o.request(&done.in); err != nil {
+		return done, err
 	}
-	result, err := o.reconciler(conf.Container.Runtime).Apply(ctx, state)
+	reconciler := o.reconciler(conf.Container.Runtime)
+	if err := reconciler.Publish(ctx, desired.Requests(done.in)); err != nil {
+		return done, err
+	}
+	if done.state, err = desired.For(done.in); err != nil {
+		return done, err
+	}
+	done.result, err = reconciler.Apply(ctx, done.state)
 	if refused := (*desired.Refused)(nil); errors.As(err, &refused) {
 		err = o.explain(refused, conf)
 	}
-	return state, result, err
+	if err != nil {
+		return done, err
+	}
+	return done, o.keep(done.state.Issued)
 }
 
 // reconciler runs the registry in the chosen runtime, and in no other.
 func (o *Operator) reconciler(runtime config.Runtime) reconcile.Reconciler {
-	r := reconcile.Reconciler{Runtime: o.Docker, Others: []reconcile.Runtime{o.Native}, Host: o.Host, Ports: o.Unit, Log: o.Log}
+	r := reconcile.Reconciler{Runtime: o.Docker, Others: []reconcile.Runtime{o.Native}, Host: o.Host, Juju: o.Unit, Log: o.Log}
 	if runtime == config.Native {
 		r.Runtime, r.Others = o.Native, []reconcile.Runtime{o.Docker}
 	}

@@ -30,7 +30,14 @@ func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input,
 	if facts.Secret, err = o.secret(ctx); err != nil {
 		return desired.Input{}, err
 	}
-	if facts.Address, err = o.Unit.Address(ctx, "website"); err != nil {
+	if facts.Addresses, err = o.Unit.Addresses(ctx, "website"); err != nil {
+		return desired.Input{}, err
+	}
+	relations, err := o.relations(ctx)
+	if err != nil {
+		return desired.Input{}, err
+	}
+	if err := o.readFor(ctx, relations, &facts); err != nil {
 		return desired.Input{}, err
 	}
 	if facts.Files, err = o.certificateFiles(conf.TLS); err != nil {
@@ -50,7 +57,7 @@ func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input,
 			return desired.Input{}, err
 		}
 	}
-	return desired.Input{Config: conf, Facts: facts}, nil
+	return desired.Input{Config: conf, Relations: relations, Facts: facts}, nil
 }
 
 // image is what registry-image is. One that cannot be had is as good as mistyped: only

@@ -7,6 +7,7 @@ import (
 
 	"docker-registry-operator/internal/config"
 	"docker-registry-operator/internal/desired"
+	"docker-registry-operator/internal/relation"
 )
 
 // Unit is the charm's world: a unit under Juju, or one that lives in files when
@@ -22,8 +23,15 @@ type Unit interface {
 	Shared(ctx context.Context, key string) (string, error)
 	// SetShared shares a setting; only the leader may.
 	SetShared(ctx context.Context, key, value string) error
-	// Address is the ingress address of an endpoint.
-	Address(ctx context.Context, endpoint string) (string, error)
+	// Addresses are the ingress addresses of an endpoint, at least one.
+	Addresses(ctx context.Context, endpoint string) ([]string, error)
+	// PublicAddress is the machine's public address, "" if nobody knows one.
+	PublicAddress(ctx context.Context) (string, error)
+	// Relations are the unit's relations at an endpoint, in the order of their IDs. Only
+	// parts of them are read.
+	Relations(ctx context.Context, endpoint string, parts relation.Parts) ([]relation.Relation, error)
+	// Publish changes what the unit tells over a relation; an empty value removes a key.
+	Publish(ctx context.Context, id string, settings map[string]string) error
 	// OpenedPorts are the TCP ports that are open, ascending.
 	OpenedPorts(ctx context.Context) ([]int, error)
 	OpenPort(ctx context.Context, port int) error

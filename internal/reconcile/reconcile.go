@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"docker-registry-operator/internal/desired"
@@ -19,7 +20,7 @@ type Reconciler struct {
 	Runtime Runtime
 	Others  []Runtime
 	Host    Host
-	Ports   Ports
+	Juju    Juju
 	Log     *slog.Logger
 }
 
@@ -57,8 +58,31 @@ func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, err
 	if result.Notes, err = r.Host.EnsureClient(ctx, state.Client); err != nil {
 		return result, err
 	}
+	if err := r.Publish(ctx, state.Databags); err != nil {
+		return result, err
+	}
+	if note, err := r.Host.EnsureMonitoring(ctx, state.Files); err != nil {
+		return result, err
+	} else if note != "" {
+		result.Notes = append(result.Notes, note)
+	}
 	err = r.takeOver(ctx, w, &result)
 	return result, err
+}
+
+// Publish tells what is not told already.
+func (r Reconciler) Publish(ctx context.Context, bags []desired.Databag) error {
+	for _, bag := range bags {
+		changes := bag.Changes()
+		if changes == nil {
+			continue
+		}
+		if err := r.Juju.Publish(ctx, bag.Relation, changes); err != nil {
+			return err
+		}
+		r.Log.Info("databag changed", "relation", bag.Relation, "keys", slices.Sorted(maps.Keys(changes)))
+	}
+	return nil
 }
 
 // serve writes the files and has the registry run with them.
@@ -92,13 +116,13 @@ func undo(change desired.Change) error {
 
 // openPorts opens what is missing before it closes what is too much.
 func (r Reconciler) openPorts(ctx context.Context, want []int) error {
-	have, err := r.Ports.OpenedPorts(ctx)
+	have, err := r.Juju.OpenedPorts(ctx)
 	if err != nil {
 		return err
 	}
 	for _, port := range want {
 		if !slices.Contains(have, port) {
-			if err := r.Ports.OpenPort(ctx, port); err != nil {
+			if err := r.Juju.OpenPort(ctx, port); err != nil {
 				return err
 			}
 			r.Log.Info("port opened", "port", port)
@@ -106,7 +130,7 @@ func (r Reconciler) openPorts(ctx context.Context, want []int) error {
 	}
 	for _, port := range have {
 		if !slices.Contains(want, port) {
-			if err := r.Ports.ClosePort(ctx, port); err != nil {
+			if err := r.Juju.ClosePort(ctx, port); err != nil {
 				return err
 			}
 			r.Log.Info("port closed", "port", port)

@@ -19,11 +19,13 @@ type world struct {
 	files   map[string]string
 	running map[string]string // unit -> digest of its configuration
 	ports   []int
+	told    map[string]string
 	foreign int // files in the data directory that are not the registry's
 
-	refuse string // a configuration that the registry does not take
-	fail   error  // what Ensure fails with
-	done   []string
+	monitored bool
+	refuse    string // a configuration that the registry does not take
+	fail      error  // what Ensure fails with
+	done      []string
 }
 
 func (w *world) did(what string) { w.done = append(w.done, what) }
@@ -99,6 +101,22 @@ func (w *world) Remove(_ context.Context, unit string) error {
 	return nil
 }
 
+func (w *world) EnsureMonitoring(_ context.Context, files []desired.File) (string, error) {
+	if _, monitored := w.files["/etc/nagios/nrpe.d/check_registry.cfg"]; monitored && !w.monitored {
+		w.monitored = true
+		w.did("restart NRPE")
+	}
+	return "", nil
+}
+
+func (w *world) Publish(_ context.Context, id string, settings map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		w.did("tell " + id + " " + key)
+	}
+	maps.Copy(w.told, settings)
+	return nil
+}
+
 func (w *world) OpenedPorts(context.Context) ([]int, error) { return slices.Clone(w.ports), nil }
 
 func (w *world) OpenPort(_ context.Context, port int) error {
@@ -131,7 +149,7 @@ func state(config string) desired.State {
 
 func apply(t *testing.T, w *world, others []Runtime, s desired.State) (Result, error) {
 	t.Helper()
-	r := Reconciler{Runtime: w, Others: others, Host: w, Ports: w, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	r := Reconciler{Runtime: w, Others: others, Host: w, Juju: w, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return r.Apply(t.Context(), s)
 }
 

@@ -34,10 +34,15 @@ type Host interface {
 	// EnsureClient lets the host's own Docker reach the registry, and says in notes
 	// what it must leave to the operator.
 	EnsureClient(ctx context.Context, client desired.Client) (notes []string, err error)
+	// EnsureMonitoring has NRPE use those of files that are its own, and says in note what
+	// it must leave to the operator, "" if nothing.
+	EnsureMonitoring(ctx context.Context, files []desired.File) (note string, err error)
 }
 
-// Ports opens and closes the unit's ports in Juju.
-type Ports interface {
+// Juju is what is told to Juju of a unit.
+type Juju interface {
+	// Publish changes what the unit tells over a relation; an empty value removes a key.
+	Publish(ctx context.Context, id string, settings map[string]string) error
 	OpenedPorts(ctx context.Context) ([]int, error)
 	OpenPort(ctx context.Context, port int) error
 	ClosePort(ctx context.Context, port int) error

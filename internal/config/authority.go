@@ -1,0 +1,82 @@
+package config
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"slices"
+)
+
+// maxChain bounds how many authorities stand above a certificate.
+const maxChain = 8
+
+// Roots are the certificates of a PEM text that have signed themselves, nil if none.
+func Roots(text []byte) []byte {
+	var roots bytes.Buffer
+	for _, certificate := range parseAll(text) {
+		if selfSigned(certificate) {
+			roots.Write(encodeCertificate(certificate))
+		}
+	}
+	return roots.Bytes()
+}
+
+// SignedBy says that the first certificate of chain (PEM) leads, by way of the others,
+// to one of authorities (PEM). When they are valid does not matter.
+func SignedBy(chain, authorities []byte) bool {
+	below, above := parseAll(chain), parseAll(authorities)
+	if len(below) == 0 {
+		return false
+	}
+	signed := func(by *x509.Certificate) func(*x509.Certificate) bool {
+		return func(parent *x509.Certificate) bool { return by.CheckSignatureFrom(parent) == nil }
+	}
+	certificate := below[0]
+	for range maxChain {
+		if slices.ContainsFunc(above, signed(certificate)) {
+			return true
+		}
+		next := slices.IndexFunc(below, signed(certificate))
+		if next < 0 || below[next] == certificate {
+			return false
+		}
+		certificate = below[next]
+	}
+	return false
+}
+
+// Ascending is a chain (PEM): the first certificate and those of further that stand
+// above it, each once, without a root, which clients know or do not trust.
+func Ascending(first, further []byte) []byte {
+	leaf := parseAll(first)
+	if len(leaf) == 0 {
+		return first
+	}
+	chain := leaf[:1]
+	for _, certificate := range slices.Concat(leaf[1:], parseAll(further)) {
+		known := slices.ContainsFunc(chain, certificate.Equal)
+		if !known && !selfSigned(certificate) {
+			chain = append(chain, certificate)
+		}
+	}
+	var text bytes.Buffer
+	for _, certificate := range chain {
+		text.Write(encodeCertificate(certificate))
+	}
+	return text.Bytes()
+}
+
+// parseAll are the certificates of a PEM text that can be read.
+func parseAll(text []byte) []*x509.Certificate {
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil && block.Type == "CERTIFICATE" {
+			all = append(all, certificate)
+		}
+	}
+	return all
+}
+
+func encodeCertificate(certificate *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
+}

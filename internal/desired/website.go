@@ -1,0 +1,111 @@
+package desired
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"docker-registry-operator/internal/config"
+	"docker-registry-operator/internal/relation"
+)
+
+// units are all units of the application that have an address, by their numbers.
+func units(in Input) []relation.Peer {
+	all := []relation.Peer{{Unit: in.Facts.Unit, Address: in.Facts.Address(), Serves: true}}
+	for _, peers := range in.Relations.Peers {
+		all = append(all, peers.Peers()...)
+	}
+	slices.SortFunc(all, func(a, b relation.Peer) int { return relation.ByNumber(a.Unit, b.Unit) })
+	return all
+}
+
+// shared says that all units keep their images in the same place.
+func shared(in Input) bool {
+	_, alone := in.Config.Storage.Backend.(config.Filesystem)
+	return !alone
+}
+
+// peerBags tell the other units where this one serves.
+func peerBags(in Input) []Databag {
+	var bags []Databag
+	for _, peers := range in.Relations.Peers {
+		bags = append(bags, Databag{Relation: peers.ID, Now: peers.Own, Settings: relation.PeerBag(in.Facts.Address())})
+	}
+	return bags
+}
+
+// websiteBags tell proxies of all units: the leader does, and no other unit.
+func websiteBags(in Input, tls bool) []Databag {
+	bag := relation.NoWebsite()
+	if in.Facts.Leader {
+		bag = relation.Website{Address: in.Facts.Address(), Service: service(in, tls)}.Bag()
+	}
+	var bags []Databag
+	for _, website := range in.Relations.Websites {
+		bags = append(bags, Databag{Relation: website.ID, Now: website.Own, Settings: bag})
+	}
+	return bags
+}
+
+// service is what proxies do: with TLS they pass connections through, unless they are
+// to end TLS themselves.
+func service(in Input, tls bool) relation.Service {
+	http := in.Config.HTTP
+	wanted := relation.Service{
+		Name:    realm(in.Facts.Unit),
+		Port:    http.Port,
+		Options: []string{"mode http", "balance leastconn", "option httpchk GET / HTTP/1.0"},
+	}
+	options := "check inter 2000 rise 2 fall 5 maxconn 4096"
+	switch {
+	case tls && http.Reencrypt:
+		wanted.Options = append(wanted.Options, "http-request set-header X-Forwarded-Proto https")
+		wanted.Certificates = []string{"DEFAULT"}
+		options += fmt.Sprintf(" ssl check-ssl ca-file %s verify required", in.Config.TLS.CAPath)
+	case tls:
+		wanted.Options[0] = "mode tcp"
+		options += " check-ssl verify none"
+	}
+	for i, unit := range units(in) {
+		server := relation.Server{Name: relation.Hyphened(unit.Unit), Address: unit.Address, Port: http.Port, Options: options}
+		// A unit that may not serve yet gets no clients as long as others do.
+		if i > 0 && !shared(in) || !unit.Serves {
+			server.Options += " backup"
+		}
+		wanted.Servers = append(wanted.Servers, server)
+	}
+	return wanted
+}
+
+// failoverNote says what clients behind a proxy get when the unit that serves them
+// fails, if that is not the same.
+func failoverNote(in Input) string {
+	all := units(in)
+	if len(proxyAddresses(in)) == 0 || len(all) < 2 || shared(in) {
+		return ""
+	}
+	if primary := all[0].Unit; primary != in.Facts.Unit {
+		return fmt.Sprintf("Backup of %s: after a failover clients get the images of this unit.", primary)
+	}
+	return fmt.Sprintf("If this unit fails, %s serves its own images in its place.", all[1].Unit)
+}
+
+// clientBags tell container runtimes where to pull from. All units tell the same:
+// without a proxy or a name, the address of the first of them.
+func clientBags(in Input, served serving, name names) []Databag {
+	tls := served.cert != nil
+	told := relation.Registry{Netloc: name.netloc, CA: served.authority}
+	if in.Config.HTTP.Host.Netloc == "" && name.proxy == "" {
+		told.Netloc = join(units(in)[0].Address, in.Config.HTTP.Port)
+	}
+	told.URL = cmp.Or(strings.TrimSuffix(in.Config.HTTP.Host.String(), "/"), scheme(tls)+"://"+told.Netloc)
+	if basic := in.Config.Auth.Basic; basic != nil {
+		told.User, told.Password = basic.User, basic.Password.Reveal()
+	}
+	var bags []Databag
+	for _, client := range in.Relations.Clients {
+		bags = append(bags, Databag{Relation: client.ID, Now: client.Own, Settings: told.Bag()})
+	}
+	return bags
+}
