@@ -37,18 +37,19 @@ func checks(in Input, cert *config.Certificate) []check {
 	if _, own := in.Config.Storage.Backend.(config.Filesystem); own {
 		all = append(all, check{
 			"docker_registry_disk", "Images have free space",
-			fmt.Sprintf("check_disk -w 20%% -c 10%% -p %s", in.Facts.Layout.Data()),
+			// Images are many small files: inodes may end before space does.
+			fmt.Sprintf("check_disk -w 20%% -c 10%% -W 20%% -K 10%% -p %s", in.Facts.Layout.Data()),
 		})
 	}
 	return all
 }
 
-// answers asks for "/", which needs no password. Where clients need certificates no
-// answer can be had, but a connection.
+// answers asks for "/", which needs no password. Where clients need certificates, which
+// the user of NRPE has none of, it is content with TLS.
 func answers(in Input, cert *config.Certificate) string {
 	port := in.Config.HTTP.Port
 	if clients := in.Config.TLS.Clients; clients != nil && clients.Required {
-		return fmt.Sprintf("check_tcp -H 127.0.0.1 -p %d", port)
+		return fmt.Sprintf("check_tcp -H 127.0.0.1 -p %d -S", port)
 	}
 	command := fmt.Sprintf(`check_http -I 127.0.0.1 -p %d -e " 200 OK" -u /`, port)
 	if cert != nil {
@@ -61,7 +62,8 @@ func answers(in Input, cert *config.Certificate) string {
 // it by hand, and later than a provider is asked for another one.
 func remaining(cert config.Certificate) (warn, critical int64) {
 	const day = 24 * 60 * 60
-	return max(2, min(30, hundredths(cert, 8)/day)), max(1, min(14, hundredths(cert, 4)/day))
+	warn = min(30, max(1, hundredths(cert, 8)/day))
+	return warn, min(7, max(1, warn/4))
 }
 
 // monitorFiles are those of NRPE, none where it is not installed.
