@@ -12,9 +12,6 @@ type HTTP struct {
 	Port, DebugPort int
 	// Metrics serves Prometheus metrics on DebugPort at /metrics.
 	Metrics bool
-	// Reencrypt says that a related proxy ends the clients' TLS itself and speaks TLS of
-	// its own with the registry; otherwise it passes theirs through.
-	Reencrypt bool
 }
 
 func (r *reader) http() HTTP {
@@ -23,7 +20,6 @@ func (r *reader) http() HTTP {
 		Port:      r.num("registry-port", 1, 65535),
 		DebugPort: r.num("debug-port", 1, 65535),
 		Metrics:   r.flag("prometheus-metrics"),
-		Reencrypt: r.choice("website-tls", "passthrough", "reencrypt") == "reencrypt",
 	}
 	// The registry resolves its own locations against this URL, which drops what
 	// stands behind the last slash.

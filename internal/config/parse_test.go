@@ -142,6 +142,7 @@ func TestParseTLS(t *testing.T) {
 				NotBefore: 900_000_000, NotAfter: pair.notAfter, Authority: true, SelfSigned: true,
 			}
 		}},
+		{"a proxy that ends TLS", Options{"website-tls": "Reencrypt"}, func(c *Config) { c.TLS.Reencrypt = true }},
 		{"tls paths", Options{"tls-cert-path": "/a/../b.crt", "tls-key-path": "", "tls-ca-path": "/c.crt"}, func(c *Config) {
 			c.TLS = TLS{CertPath: "/b.crt", CAPath: "/c.crt"}
 		}},

@@ -17,7 +17,17 @@ type TLS struct {
 	Blobs *Certificate
 	// Clients is who must show a certificate; nil: nobody is asked.
 	Clients *ClientAuth
+	// Reencrypt says that a related proxy ends the clients' TLS itself and speaks TLS of
+	// its own with the registry, which it knows by CAPath; otherwise it passes theirs
+	// through.
+	Reencrypt bool
 }
+
+// The values of option website-tls.
+const (
+	passThrough = "passthrough"
+	reencrypt   = "reencrypt"
+)
 
 // ClientAuth is mutual TLS: clients' certificates are checked against CA.
 type ClientAuth struct {
@@ -36,6 +46,10 @@ func (r *reader) tls() TLS {
 	}
 	if tls.Blobs != nil {
 		r.distinct(tls)
+	}
+	if r.choice("website-tls", passThrough, reencrypt) == reencrypt {
+		r.onProxy("tls-ca-path", tls.CAPath)
+		tls.Reencrypt = true
 	}
 	return tls
 }
@@ -57,6 +71,18 @@ func (r *reader) path(name string) string {
 		return ""
 	}
 	return clean
+}
+
+// onProxy demands a path that can stand in the configuration of a proxy.
+func (r *reader) onProxy(name, file string) {
+	odd := func(c rune) bool { return strings.ContainsRune(" \t,[]{}\"'\\#:", c) }
+	switch {
+	case r.complained(name):
+	case file == "":
+		r.complain(name, `must be set with "website-tls" reencrypt: where the proxy has the registry's authority`)
+	case strings.ContainsFunc(file, odd):
+		r.complain(name, `must not contain blanks, quotes, brackets, commas or colons with "website-tls" reencrypt`)
+	}
 }
 
 // reserved says that the charm itself owns the path, in the directory of the

@@ -51,24 +51,22 @@ func websiteBags(in Input, tls bool) []Databag {
 // service is what proxies do: with TLS they pass connections through, unless they are
 // to end TLS themselves.
 func service(in Input, tls bool) relation.Service {
-	http := in.Config.HTTP
-	wanted := relation.Service{
-		Name:    realm(in.Facts.Unit),
-		Port:    http.Port,
-		Options: []string{"mode http", "balance leastconn", "option httpchk GET / HTTP/1.0"},
-	}
-	options := "check inter 2000 rise 2 fall 5 maxconn 4096"
+	port := in.Config.HTTP.Port
+	wanted := relation.Service{Name: realm(in.Facts.Unit), Port: port, Options: []string{"mode http", "balance leastconn"}}
+	var options string
 	switch {
-	case tls && http.Reencrypt:
-		wanted.Options = append(wanted.Options, "http-request set-header X-Forwarded-Proto https")
-		wanted.Certificates = []string{"DEFAULT"}
-		options += fmt.Sprintf(" ssl check-ssl ca-file %s verify required", in.Config.TLS.CAPath)
+	case tls && in.Config.TLS.Reencrypt:
+		options = reencrypt(&wanted, in.Config.TLS)
 	case tls:
-		wanted.Options[0] = "mode tcp"
-		options += " check-ssl verify none"
+		options = passThrough(&wanted, in.Config.TLS)
+	default:
+		wanted.Options = append(wanted.Options, checkHTTP)
 	}
 	for i, unit := range units(in) {
-		server := relation.Server{Name: relation.Hyphened(unit.Unit), Address: unit.Address, Port: http.Port, Options: options}
+		server := relation.Server{
+			Name: relation.Hyphened(unit.Unit), Address: unit.Address, Port: port,
+			Options: "check inter 2000 rise 2 fall 5 maxconn 4096" + options,
+		}
 		// A unit that may not serve yet gets no clients as long as others do.
 		if i > 0 && !shared(in) || !unit.Serves {
 			server.Options += " backup"
@@ -76,6 +74,33 @@ func service(in Input, tls bool) relation.Service {
 		wanted.Servers = append(wanted.Servers, server)
 	}
 	return wanted
+}
+
+// checkHTTP has a proxy ask for "/", which needs no password.
+const checkHTTP = "option httpchk GET / HTTP/1.0"
+
+// reencrypt has a proxy end TLS with its own certificate, which it also shows to a
+// registry that asks for one. It returns what is to be added to servers.
+func reencrypt(service *relation.Service, tls config.TLS) string {
+	const own = "/var/lib/haproxy/default.pem"
+	service.Options = append(service.Options, checkHTTP, "http-request set-header X-Forwarded-Proto https")
+	service.Certificates = []string{"DEFAULT"}
+	options := fmt.Sprintf(" ssl check-ssl ca-file %s verify required", tls.CAPath)
+	if tls.Clients != nil {
+		options += " crt " + own
+	}
+	return options
+}
+
+// passThrough has a proxy pass TLS through. Its checks speak TLS of their own, unless
+// they would need a certificate. It returns what is to be added to servers.
+func passThrough(service *relation.Service, tls config.TLS) string {
+	service.Options[0] = "mode tcp"
+	if tls.Clients != nil && tls.Clients.Required {
+		return ""
+	}
+	service.Options = append(service.Options, checkHTTP)
+	return " check-ssl verify none"
 }
 
 // failoverNote says what clients behind a proxy get when the unit that serves them

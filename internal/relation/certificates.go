@@ -3,7 +3,6 @@ package relation
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 
 	"docker-registry-operator/internal/config"
@@ -130,8 +129,9 @@ func madeAnswer(bag Bag, request CertificateRequest) ([]CertificateAnswer, error
 	if found.Cert == "" || found.Key == "" || bag["ca"] == "" {
 		return nil, err
 	}
-	return []CertificateAnswer{{
-		Certificate: found.Cert, Key: config.NewSecret(found.Key), CA: bag["ca"],
-		Chain: slices.DeleteFunc([]string{bag["chain"]}, func(text string) bool { return text == "" }),
-	}}, err
+	answer := CertificateAnswer{Certificate: found.Cert, Key: config.NewSecret(found.Key), CA: bag["ca"]}
+	if chain := bag["chain"]; chain != "" {
+		answer.Chain = []string{chain}
+	}
+	return []CertificateAnswer{answer}, err
 }
