@@ -18,22 +18,29 @@ import (
 // world is a unit's controller as the fake hook tools serve it. They are this test
 // binary under the tools' names, so each call is a process of its own.
 type world struct {
-	Options  map[string]any
-	Leader   bool
-	Peer     string // ID of the peer relation
-	Databag  map[string]string
-	Juju4    bool // no leader settings
-	Settings map[string]string
-	State    map[string]string
-	Ports    []string
-	Status   []string
-	Version  string
-	Network  map[string]any
-	Params   map[string]any
-	Results  []string
-	Progress []string
-	Failure  string
-	Log      []string
+	Options map[string]any
+	Leader  bool
+	Peer    string // ID of the peer relation
+	Databag map[string]string
+	// Relations are IDs by endpoint, Applications and Units who is there by ID, and Bags
+	// what they tell, by ID and name.
+	Relations    map[string][]string
+	Applications map[string]string
+	Units        map[string][]string
+	Bags         map[string]map[string]string
+	Public       string
+	Juju4        bool // no leader settings
+	Settings     map[string]string
+	State        map[string]string
+	Ports        []string
+	Status       []string
+	Version      string
+	Network      map[string]any
+	Params       map[string]any
+	Results      []string
+	Progress     []string
+	Failure      string
+	Log          []string
 	// Answers replaces what a tool prints; Errors makes it fail with that text.
 	Answers, Errors map[string]string
 	// Calls is the name and arguments of every call.
@@ -45,8 +52,8 @@ const worldFile = "FAKE_JUJU_WORLD"
 var tools = []string{
 	"action-fail", "action-get", "action-log", "action-set", "application-version-set",
 	"close-port", "config-get", "is-leader", "juju-log", "leader-get", "network-get",
-	"open-port", "opened-ports", "relation-get", "relation-ids", "relation-set",
-	"state-get", "state-set", "status-get", "status-set",
+	"open-port", "opened-ports", "relation-get", "relation-ids", "relation-list",
+	"relation-set", "state-get", "state-set", "status-get", "status-set", "unit-get",
 }
 
 func TestMain(m *testing.M) {
@@ -65,7 +72,7 @@ func begin(t *testing.T, start world) {
 		t.Fatal(err)
 	}
 	for _, name := range tools {
-		if start.Juju4 && strings.HasPrefix(name, "leader-") {
+		if start.Juju4 && (strings.HasPrefix(name, "leader-") || name == "unit-get") {
 			continue
 		}
 		if err := os.Symlink(binary, filepath.Join(dir, name)); err != nil {
@@ -163,7 +170,7 @@ func (w *world) call(name string, args []string) (any, error) {
 	}
 	args = flags.Args()
 	reads := strings.HasSuffix(name, "-get") || strings.HasPrefix(name, "is-") ||
-		name == "relation-ids" || name == "opened-ports"
+		name == "relation-ids" || name == "relation-list" || name == "opened-ports"
 	if reads && *format != "json" {
 		return nil, errors.New("the test wants JSON")
 	}
@@ -177,16 +184,31 @@ func (w *world) call(name string, args []string) (any, error) {
 	case "state-get":
 		return entry(w.State, args[0]), nil
 	case "relation-ids":
-		if w.Peer == "" || args[0] != "peer" {
-			return []string{}, nil
+		if args[0] == "peer" && w.Peer != "" {
+			return []string{w.Peer}, nil
 		}
-		return []string{w.Peer}, nil
+		return append([]string{}, w.Relations[args[0]]...), nil
+	case "relation-list":
+		if *app {
+			return w.Applications[*relation], nil
+		}
+		return append([]string{}, w.Units[*relation]...), nil
+	case "unit-get":
+		return w.Public, nil
 	case "relation-get":
+		if bag, found := w.Bags[*relation+" "+args[1]]; found && args[0] == "-" {
+			return bag, nil
+		}
 		if *relation != w.Peer || !*app || args[1] != "docker-registry" {
 			return nil, errors.New("permission denied")
 		}
 		return entry(w.Databag, args[0]), nil
 	case "relation-set":
+		if whose := *relation + " docker-registry/0"; w.Bags[whose] != nil && !*app {
+			bag := map[string]string{}
+			w.Bags[whose] = bag
+			return nil, fill(&bag, *file, args)
+		}
 		if *relation != w.Peer || !*app || !w.Leader {
 			return nil, errors.New("permission denied")
 		}

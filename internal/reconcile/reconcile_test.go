@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -136,6 +137,7 @@ func newWorld() *world {
 		files:   map[string]string{"/c/config.yml": "old", "/c/gone": "x"},
 		running: map[string]string{"r/0": "old"},
 		ports:   []int{5000, 5001},
+		told:    map[string]string{"port": "5000", "other": "stays"},
 	}
 }
 
@@ -151,6 +153,39 @@ func apply(t *testing.T, w *world, others []Runtime, s desired.State) (Result, e
 	t.Helper()
 	r := Reconciler{Runtime: w, Others: others, Host: w, Juju: w, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return r.Apply(t.Context(), s)
+}
+
+// TestApplyTellsOnceItServes holds that relations and NRPE hear of a registry that serves,
+// and only of what is new.
+func TestApplyTellsOnceItServes(t *testing.T) {
+	w := newWorld()
+	tell := func(config string) desired.State {
+		s := state(config)
+		s.Files = append(s.Files, desired.File{Path: "/etc/nagios/nrpe.d/check_registry.cfg", Content: []byte("command")})
+		s.Databags = []desired.Databag{{Relation: "website:2", Now: maps.Clone(w.told), Settings: map[string]string{
+			"port": "5000", "services": "yaml", "all_services": "",
+		}}}
+		return s
+	}
+	for _, want := range [][]string{
+		{"write /c/config.yml", "write /etc/nagios/nrpe.d/check_registry.cfg", "remove /c/gone", "run new", "open", "close", "tell website:2 services", "restart NRPE"},
+		nil,
+	} {
+		w.done = nil
+		if _, err := apply(t, w, nil, tell("new")); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, w.done); diff != "" {
+			t.Errorf("done (-want +got):\n%s", diff)
+		}
+	}
+	w.done, w.refuse = nil, "refused"
+	if _, err := apply(t, w, nil, tell("refused")); err == nil {
+		t.Error("a configuration that is refused is no error")
+	}
+	if slices.ContainsFunc(w.done, func(what string) bool { return strings.HasPrefix(what, "tell") }) {
+		t.Errorf("relations are told of a registry that does not serve: %v", w.done)
+	}
 }
 
 func TestApplyMakesItSoOnce(t *testing.T) {
