@@ -21,5 +21,11 @@ func (l Layout) State() string { return l.On("/var/lib/docker-registry") }
 // Sockets is the directory of admin sockets, owned by the registry's user.
 func (l Layout) Sockets() string { return l.On("/var/lib/docker-registry/run") }
 
+// Checks is the directory of NRPE's checks.
+func (l Layout) Checks() string { return l.On("/etc/nagios/nrpe.d") }
+
+// Exports is the directory of what Nagios is told of checks.
+func (l Layout) Exports() string { return l.On("/var/lib/nagios/export") }
+
 // On is where a path of the host is under this layout.
 func (l Layout) On(name string) string { return path.Join("/", l.Root, name) }

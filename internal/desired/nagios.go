@@ -10,12 +10,8 @@ import (
 	"docker-registry-operator/internal/relation"
 )
 
-// Directories of NRPE and of Nagios, as charmhelpers uses them.
-const (
-	checksDir  = "/etc/nagios/nrpe.d"
-	exportsDir = "/var/lib/nagios/export"
-	plugins    = "/usr/lib/nagios/plugins/"
-)
+// plugins is where nagios-plugins has its programs.
+const plugins = "/usr/lib/nagios/plugins/"
 
 // check is one check of the unit.
 type check struct {
@@ -74,7 +70,7 @@ func monitorFiles(in Input, cert *config.Certificate) []File {
 	var files []File
 	for _, c := range checks(in, cert) {
 		files = append(files, File{
-			Path:    path.Join(checksDir, "check_"+c.name+".cfg"),
+			Path:    path.Join(in.Facts.Layout.Checks(), "check_"+c.name+".cfg"),
 			Content: fmt.Appendf(nil, "# Written by Juju.\ncommand[check_%s]=%s%s\n", c.name, plugins, c.command),
 			Mode:    public,
 		})
@@ -83,7 +79,7 @@ func monitorFiles(in Input, cert *config.Certificate) []File {
 		}
 		host := nagiosHost(in)
 		files = append(files, File{
-			Path:    path.Join(exportsDir, fmt.Sprintf("service__%s_check_%s.cfg", host, c.name)),
+			Path:    path.Join(in.Facts.Layout.Exports(), fmt.Sprintf("service__%s_check_%s.cfg", host, c.name)),
 			Content: c.service(host, in.Config.Nagios.Groups),
 			Mode:    public,
 		})

@@ -29,7 +29,7 @@ type signer struct {
 
 // issue makes a certificate that ends so many days after 2026-01-01, by an authority or,
 // for nil, by itself.
-func issue(t *testing.T, name string, authority *signer, isCA bool, days int) signer {
+func issue(t testing.TB, name string, authority *signer, isCA bool, days int) signer {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -66,7 +66,7 @@ func issue(t *testing.T, name string, authority *signer, isCA bool, days int) si
 // hierarchy is a root, one below it, and a leaf of the latter.
 type hierarchy struct{ root, middle, leaf signer }
 
-func newHierarchy(t *testing.T, days int) hierarchy {
+func newHierarchy(t testing.TB, days int) hierarchy {
 	t.Helper()
 	root := issue(t, "root", nil, true, 3650)
 	middle := issue(t, "middle", &root, true, 3650)

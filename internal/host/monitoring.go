@@ -7,21 +7,19 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path/filepath"
 
 	"docker-registry-operator/internal/desired"
 )
 
-const (
-	checksDir  = "/etc/nagios/nrpe.d"
-	exportsDir = "/var/lib/nagios/export"
-	// monitored records the checks that NRPE was last restarted for.
-	monitored = "monitored"
-)
+// monitored records the checks that NRPE was last restarted for.
+const monitored = "monitored"
 
 // Monitoring says that the machine has the directories of NRPE's checks and of what
 // Nagios is told of them.
-func (m *Machine) Monitoring() (checks, exports bool) { return isDir(checksDir), isDir(exportsDir) }
+func (m *Machine) Monitoring() (checks, exports bool) {
+	return isDir(m.layout.Checks()), isDir(m.layout.Exports())
+}
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)
@@ -40,12 +38,12 @@ func (m *Machine) Hostname() (string, error) {
 // EnsureMonitoring restarts NRPE, which reads its checks as it starts, if those among
 // files are others than at its last restart. Where NRPE is gone there is nothing to do.
 func (m *Machine) EnsureMonitoring(ctx context.Context, files []desired.File) (note string, err error) {
-	wanted := checksIn(files)
+	wanted := digestIn(m.layout.Checks(), files)
 	last, err := m.records.get(monitored)
 	if err != nil || last == wanted {
 		return "", err
 	}
-	if isDir(checksDir) {
+	if isDir(m.layout.Checks()) {
 		if _, err := m.run.Run(ctx, Command{Args: []string{"service", "nagios-nrpe-server", "restart"}}); err != nil {
 			return fmt.Sprintf("NRPE does not know its checks, because it cannot be restarted: %v.", err), nil
 		}
@@ -54,11 +52,11 @@ func (m *Machine) EnsureMonitoring(ctx context.Context, files []desired.File) (n
 	return "", m.records.set(monitored, wanted)
 }
 
-// checksIn is a digest of NRPE's checks among files, "" if there are none.
-func checksIn(files []desired.File) string {
+// digestIn is a digest of those of files that are in a directory, "" if there are none.
+func digestIn(dir string, files []desired.File) string {
 	hash, found := sha256.New(), false
 	for _, file := range files {
-		if strings.HasPrefix(file.Path, checksDir+"/") {
+		if filepath.Dir(file.Path) == dir {
 			found = true
 			fmt.Fprintf(hash, "%s %d\n", file.Path, len(file.Content))
 			io.WriteString(hash, string(file.Content))
