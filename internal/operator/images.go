@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/distribution/reference"
@@ -34,6 +35,7 @@ func (o *Operator) takeIn(ctx context.Context, in desired.Input) (notes []string
 		return nil, nil
 	}
 	for _, client := range in.Relations.Clients {
+		var answers []relation.ImageRequest
 		for _, unit := range client.Names() {
 			request := relation.ImageIn(client.Units[unit])
 			if request == (relation.ImageRequest{}) {
@@ -44,9 +46,10 @@ func (o *Operator) takeIn(ctx context.Context, in desired.Input) (notes []string
 				notes = append(notes, fmt.Sprintf("Image %q, which %s asks for, cannot be taken in: %v.", request.Image, unit, err))
 				continue
 			}
-			if err := o.answer(ctx, client, answer); err != nil {
-				return nil, err
-			}
+			answers = append(answers, answer)
+		}
+		if err := o.answer(ctx, client, answers); err != nil {
+			return nil, err
 		}
 	}
 	pending := ""
@@ -106,13 +109,10 @@ func imageNamed(request relation.ImageRequest) (source string, answer relation.I
 }
 
 // answer tells a client what the registry has. The interface has room for one answer in
-// each relation: the first stands where several units wait for their images.
-func (o *Operator) answer(ctx context.Context, client relation.Relation, answer relation.ImageRequest) error {
-	bag := desired.Databag{Relation: client.ID, Now: client.Own, Settings: answer.Bag()}
-	waiting := len(client.Units) > 1
-	changes := bag.Changes()
-	if changes == nil || waiting && relation.ImageIn(client.Own) != (relation.ImageRequest{}) {
+// each relation: one that stands and was asked for stays.
+func (o *Operator) answer(ctx context.Context, client relation.Relation, answers []relation.ImageRequest) error {
+	if len(answers) == 0 || slices.Contains(answers, relation.ImageIn(client.Own)) {
 		return nil
 	}
-	return o.Unit.Publish(ctx, client.ID, changes)
+	return o.Unit.Publish(ctx, client.ID, answers[0].Bag())
 }
