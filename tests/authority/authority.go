@@ -3,6 +3,7 @@
 package authority
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,8 +12,6 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"math/big"
-	"sync/atomic"
 	"time"
 )
 
@@ -23,38 +22,72 @@ const validity = 24 * time.Hour
 type Authority struct {
 	key         *ecdsa.PrivateKey
 	certificate *x509.Certificate
-	last        atomic.Int64
+	above       *Authority // nil for a root
 }
 
 // New makes an authority of its own.
-func New() (*Authority, error) {
-	a := &Authority{}
-	template := a.template("Test authority")
-	template.IsCA, template.BasicConstraintsValid = true, true
-	template.KeyUsage = x509.KeyUsageCertSign
-	var err error
-	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		return nil, fmt.Errorf("cannot make authority: %w", err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
+func New() (*Authority, error) { return newAuthority("Test authority", nil) }
+
+// Subordinate makes an authority that a has signed.
+func (a *Authority) Subordinate(name string) (*Authority, error) { return newAuthority(name, a) }
+
+func newAuthority(name string, above *Authority) (*Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make authority: %w", err)
 	}
-	a.certificate, err = x509.ParseCertificate(der)
+	a := &Authority{key: key, above: above}
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	signer := a
+	if above != nil {
+		signer = above
+	}
+	a.certificate, err = signer.sign(template, key.Public())
 	return a, err
 }
 
-func (a *Authority) template(name string) *x509.Certificate {
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(a.last.Add(1)),
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Now().Add(-validity),
-		NotAfter:     time.Now().Add(validity),
+// Sign issues a certificate (PEM) for a key, with a serial number of its own. Unless the template says
+// how long it is good, that is a day.
+func (a *Authority) Sign(template *x509.Certificate, key crypto.PublicKey) (string, error) {
+	certificate, err := a.sign(template, key)
+	if err != nil {
+		return "", err
 	}
+	return text("CERTIFICATE", certificate.Raw), nil
 }
 
-// Pool returns the authority as what a client trusts.
+func (a *Authority) sign(template *x509.Certificate, key crypto.PublicKey) (*x509.Certificate, error) {
+	filled := *template
+	if filled.NotAfter.IsZero() {
+		filled.NotBefore, filled.NotAfter = time.Now().Add(-validity), time.Now().Add(validity)
+	}
+	parent := a.certificate
+	if parent == nil {
+		parent = &filled
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &filled, parent, key, a.key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot issue certificate: %w", err)
+	}
+	return x509.ParseCertificate(der)
+}
+
+// Chain returns the authority's own certificate and those above it (PEM each), the root last.
+func (a *Authority) Chain() []string {
+	var chain []string
+	for ; a != nil; a = a.above {
+		chain = append(chain, text("CERTIFICATE", a.certificate.Raw))
+	}
+	return chain
+}
+
+// Pool returns the root above the authority as what a client trusts.
 func (a *Authority) Pool() *x509.CertPool {
+	for a.above != nil {
+		a = a.above
+	}
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
 	return pool
@@ -63,28 +96,31 @@ func (a *Authority) Pool() *x509.CertPool {
 // Options issues a new certificate for a server of that name and returns it as the charm's tls-*-blob
 // options.
 func (a *Authority) Options(name string) (map[string]string, error) {
-	template := a.template(name)
-	template.DNSNames = []string{name}
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("cannot issue certificate: %w", err)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
+	certificate, err := a.Sign(template, key.Public())
 	if err != nil {
-		return nil, fmt.Errorf("cannot issue certificate: %w", err)
+		return nil, err
 	}
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("cannot issue certificate: %w", err)
 	}
 	return map[string]string{
-		"tls-cert-blob": blob("CERTIFICATE", der),
-		"tls-key-blob":  blob("PRIVATE KEY", secret),
-		"tls-ca-blob":   blob("CERTIFICATE", a.certificate.Raw),
+		"tls-cert-blob": blob(certificate),
+		"tls-key-blob":  blob(text("PRIVATE KEY", secret)),
+		"tls-ca-blob":   blob(a.Chain()[0]),
 	}, nil
 }
 
-func blob(kind string, der []byte) string {
-	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+func text(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
+
+func blob(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }

@@ -62,6 +62,19 @@ func (a *Application) Relation(endpoint string) *Relation {
 	return a.relation(endpoint)
 }
 
+// RelationWith returns the application's relation at an endpoint with an application that the test
+// plays, or nil.
+func (a *Application) RelationWith(endpoint, other string) *Relation {
+	a.model.mu.Lock()
+	defer a.model.mu.Unlock()
+	for _, r := range a.relationsOf() {
+		if r.endpoint.Name == endpoint && r.other == other {
+			return r
+		}
+	}
+	return nil
+}
+
 func (a *Application) relation(endpoint string) *Relation {
 	for _, r := range a.model.relations {
 		if r.application == a && r.endpoint.Name == endpoint {

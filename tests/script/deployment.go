@@ -190,14 +190,14 @@ func relations() map[string]command {
 		}},
 		"databag": {2, many, databag},
 		"depart": {2, 2, func(_ context.Context, w *world, _ *testscript.TestScript, args []string) (string, error) {
-			r, err := w.relation(args[0])
+			r, err := w.relation(args[0], args[1])
 			if err == nil {
 				r.Depart(args[1])
 			}
 			return "", err
 		}},
-		"unrelate": {1, 1, func(_ context.Context, w *world, _ *testscript.TestScript, args []string) (string, error) {
-			r, err := w.relation(args[0])
+		"unrelate": {1, 2, func(_ context.Context, w *world, _ *testscript.TestScript, args []string) (string, error) {
+			r, err := w.relation(args[0], args[1:]...)
 			if err == nil {
 				r.Remove()
 			}
@@ -206,10 +206,17 @@ func relations() map[string]command {
 	}
 }
 
-func (w *world) relation(endpoint string) (*juju.Relation, error) {
+// relation is the one with the application that a name is of, or else the first at the endpoint.
+func (w *world) relation(endpoint string, with ...string) (*juju.Relation, error) {
 	app, err := w.application()
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range with {
+		other, _, _ := strings.Cut(name, "/")
+		if r := app.RelationWith(endpoint, other); r != nil {
+			return r, nil
+		}
 	}
 	if r := app.Relation(endpoint); r != nil {
 		return r, nil
@@ -218,7 +225,7 @@ func (w *world) relation(endpoint string) (*juju.Relation, error) {
 }
 
 func databag(_ context.Context, w *world, _ *testscript.TestScript, args []string) (string, error) {
-	r, err := w.relation(args[0])
+	r, err := w.relation(args[0], args[1])
 	if err != nil {
 		return "", err
 	}

@@ -22,7 +22,14 @@
 //	relate ENDPOINT APPLICATION     relates to an application that the script plays
 //	databag ENDPOINT NAME [KEY=VALUE...]  sets a databag of a unit or application played, or prints any
 //	depart ENDPOINT UNIT            takes a played unit out of the relation
-//	unrelate ENDPOINT               ends the relation
+//	unrelate ENDPOINT [APPLICATION] ends the relation, the one with the application if there are several
+//	provider v0|v1 NAME [intermediate=true]   relates to a certificate provider that the script plays;
+//	                                $WORK/NAME.crt is its root
+//	provide NAME [reissue|rotate|revoke|leave] [fault=FAULT] [validity=DURATION] [age=DURATION]
+//	                                has the provider look: it answers new requests, or all anew, with a
+//	                                new root; says that it revoked all; or ends the relation. Prints
+//	                                how many it answered. FAULT is half, garbage, foreign-key, wrong-ca
+//	                                or authority
 //	refresh CHARM                   replaces the charm
 //	update-status UNIT              makes update-status due
 //	kill-hook UNIT DURATION         waits for a hook, gives it the time, kills it, prints its name
@@ -55,6 +62,7 @@ import (
 
 	"docker-registry-operator/tests/juju"
 	"docker-registry-operator/tests/machine"
+	"docker-registry-operator/tests/provider"
 )
 
 // patience bounds each command. It leaves room for a busy machine of two cores.
@@ -74,6 +82,8 @@ type world struct {
 	hooks    map[string]int
 	logs     map[string]int
 	receiver *receiver
+
+	providers map[string]*provider.Provider
 }
 
 // Setup prepares a script and sees to it that nothing of it is left. It is for testscript.Params.
@@ -86,7 +96,7 @@ func Setup(env *testscript.Env) error {
 	}
 	w := &world{
 		network: network, machines: map[string]*machine.Machine{}, units: map[string]*juju.Unit{},
-		hooks: map[string]int{}, logs: map[string]int{},
+		hooks: map[string]int{}, logs: map[string]int{}, providers: map[string]*provider.Provider{},
 	}
 	env.Defer(func() {
 		if err := w.close(); err != nil {
@@ -126,7 +136,7 @@ const many = 1 << 20
 // Commands returns the commands for testscript.Params.
 func Commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	commands := make(map[string]func(*testscript.TestScript, bool, []string))
-	for _, table := range []map[string]command{deployment(), relations(), observation(), disturbance(), files(), requests()} {
+	for _, table := range []map[string]command{deployment(), relations(), observation(), disturbance(), files(), requests(), providers()} {
 		for name, c := range table {
 			commands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 				c.call(ts, name, neg, args)
