@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"time"
 )
 
@@ -93,13 +94,24 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
-// Options issues a new certificate for a server of that name and returns it as the charm's tls-*-blob
+// AddNames puts host names and addresses into what is to be a certificate.
+func AddNames(template *x509.Certificate, names ...string) {
+	for _, name := range names {
+		if address := net.ParseIP(name); address != nil {
+			template.IPAddresses = append(template.IPAddresses, address)
+			continue
+		}
+		template.DNSNames = append(template.DNSNames, name)
+	}
+}
+
+// Options issues a new certificate for a server of that name or address and returns it as the charm's tls-*-blob
 // options.
 func (a *Authority) Options(name string) (map[string]string, error) {
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Subject: pkix.Name{CommonName: name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
+	AddNames(template, name)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("cannot issue certificate: %w", err)

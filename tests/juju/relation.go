@@ -62,6 +62,14 @@ func (a *Application) Relation(endpoint string) *Relation {
 	return a.relation(endpoint)
 }
 
+// Relations returns the application's relations, with its peers too, in the order in which they were
+// made.
+func (a *Application) Relations() []*Relation {
+	a.model.mu.Lock()
+	defer a.model.mu.Unlock()
+	return a.relationsOf()
+}
+
 // RelationWith returns the application's relation at an endpoint with an application that the test
 // plays, or nil.
 func (a *Application) RelationWith(endpoint, other string) *Relation {

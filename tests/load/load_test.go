@@ -3,8 +3,10 @@ package load_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -49,11 +51,15 @@ type site struct {
 	authority *authority.Authority
 	crowd     *load.Crowd
 
+	// roots are whom the clients trust.
+	roots *x509.CertPool
+
 	// port is where clients find the registry, and next where they go once nobody listens there.
 	port, next atomic.Int64
 }
 
-func newSite(t *testing.T) *site {
+// newSite deploys a unit with a password and further options.
+func newSite(t *testing.T, options map[string]string) *site {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), loadPatience)
 	t.Cleanup(cancel)
@@ -75,11 +81,11 @@ func newSite(t *testing.T) *site {
 
 	s.authority, err = authority.New()
 	check(t, err)
-	config, err := s.authority.Options(registryName)
-	check(t, err)
-	config["auth-basic-password"] = oldPassword
+	s.roots = s.authority.Pool()
 	s.charm, err = gobuild.Charm(ctx)
 	check(t, err)
+	config := map[string]string{"auth-basic-password": oldPassword}
+	maps.Copy(config, options)
 	s.app, err = model.Deploy(ctx, s.charm, juju.Options{Config: config}, home)
 	check(t, err)
 	check(t, s.app.WaitIdle(ctx))
@@ -112,13 +118,9 @@ func TestLoad(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("machines need root")
 	}
-	s := newSite(t)
-	s.crowd = load.Start(load.Options{
-		Clients: crowd, URL: "https://" + registryName, Dial: s.dial, Roots: s.authority.Pool(),
-		User: loadUser, Passwords: []string{oldPassword, newPassword},
-	})
-	defer s.crowd.Stop()
-	check(t, s.crowd.Await(s.ctx, calm))
+	s := newSite(t, nil)
+	s.config(s.certificate(t))(t)
+	s.start(t)
 
 	s.during(t, "log-level", s.config(map[string]string{"log-level": "debug"}))
 	s.during(t, "storage-delete", s.changeDeletion)
@@ -129,6 +131,25 @@ func TestLoad(t *testing.T) {
 	s.during(t, "refresh", s.refresh)
 	s.during(t, "native runtime", s.config(map[string]string{"registry-runtime": "native"}))
 	s.during(t, "docker runtime", s.config(map[string]string{"registry-runtime": "docker"}))
+}
+
+// start sets clients to work until the test ends.
+func (s *site) start(t *testing.T) {
+	t.Helper()
+	s.crowd = load.Start(load.Options{
+		Clients: crowd, URL: "https://" + registryName, Dial: s.dial, Roots: s.roots,
+		User: loadUser, Passwords: []string{oldPassword, newPassword},
+	})
+	t.Cleanup(s.crowd.Stop)
+	check(t, s.crowd.Await(s.ctx, calm))
+}
+
+// certificate is a new one of the site's authority, as options.
+func (s *site) certificate(t *testing.T) map[string]string {
+	t.Helper()
+	options, err := s.authority.Options(registryName)
+	check(t, err)
+	return options
 }
 
 // during makes a change under load, waits until nothing is left to do, and looks for failures.
@@ -203,9 +224,7 @@ func (s *site) changePassword(t *testing.T) {
 // changeCertificate changes to one of the same authority, which is all that the clients know.
 func (s *site) changeCertificate(t *testing.T) {
 	before := s.serial(t)
-	options, err := s.authority.Options(registryName)
-	check(t, err)
-	s.config(options)(t)
+	s.config(s.certificate(t))(t)
 	if after := s.serial(t); after == before {
 		t.Errorf("certificate %s is still served", after)
 	}
@@ -243,7 +262,7 @@ func (s *site) request(t *testing.T, method, path, password string) *http.Respon
 	t.Helper()
 	transport := &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
-		TLSClientConfig:   &tls.Config{RootCAs: s.authority.Pool()},
+		TLSClientConfig:   &tls.Config{RootCAs: s.roots},
 		DisableKeepAlives: true,
 	}
 	request, err := http.NewRequestWithContext(s.ctx, method, "https://"+registryName+path, nil)

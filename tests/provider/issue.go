@@ -62,7 +62,7 @@ func forServer(r request) *x509.Certificate {
 	if !slices.Contains(names, r.name) {
 		names = append(slices.Clone(names), r.name)
 	}
-	withNames(template, names)
+	authority.AddNames(template, names...)
 	return template
 }
 

@@ -109,6 +109,9 @@ func Relate(app *juju.Application, name string, options Options) (*Provider, err
 // Relation returns what connects the provider with the application.
 func (p *Provider) Relation() *juju.Relation { return p.relation }
 
+// Version returns that of the interface.
+func (p *Provider) Version() int { return p.options.Version }
+
 // Pool returns the provider's root as what a client trusts.
 func (p *Provider) Pool() *x509.CertPool { return p.issuer.Pool() }
 

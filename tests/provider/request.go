@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 )
@@ -39,11 +38,15 @@ func readRequest(bag map[string]string) (request, bool, error) {
 	if !slices.IsSorted(r.sans) || len(slices.Compact(slices.Clone(r.sans))) != len(r.sans) {
 		return request{}, false, fmt.Errorf("sans are not sorted, or one is there twice: %q", r.sans)
 	}
-	err := r.readSigning(signing)
-	if err != nil {
-		err = fmt.Errorf("certificate_signing_requests: %w", err)
+	if err := r.readSigning(signing); err != nil {
+		return request{}, false, fmt.Errorf("certificate_signing_requests: %w", err)
 	}
-	return r, err == nil, err
+	for _, name := range r.sans {
+		if !slices.Contains(r.signed(), name) {
+			return request{}, false, fmt.Errorf("sans has %q, the signing request is for %q", name, r.signed())
+		}
+	}
+	return r, true, nil
 }
 
 // readSigning holds to the JSON schema of version 1, and to what the libraries of its providers make of
@@ -81,13 +84,12 @@ func (r *request) readSigning(text string) error {
 	return nil
 }
 
-// signed are the names in the signing request, sorted.
+// signed are the names in the signing request.
 func (r request) signed() []string {
 	names := slices.Clone(r.parsed.DNSNames)
 	for _, address := range r.parsed.IPAddresses {
 		names = append(names, address.String())
 	}
-	slices.Sort(names)
 	return names
 }
 
@@ -102,15 +104,4 @@ func strictly(text string, v any) error {
 		return fmt.Errorf("more than one value: %s", text)
 	}
 	return nil
-}
-
-// withNames puts names and addresses into a certificate.
-func withNames(template *x509.Certificate, names []string) {
-	for _, name := range names {
-		if address := net.ParseIP(name); address != nil {
-			template.IPAddresses = append(template.IPAddresses, address)
-			continue
-		}
-		template.DNSNames = append(template.DNSNames, name)
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"docker-registry-operator/tests/juju"
 	"docker-registry-operator/tests/machine"
 )
 
@@ -72,18 +73,22 @@ func keep(_ context.Context, _ *world, ts *testscript.TestScript, args []string)
 	return printed, nil
 }
 
-// conceals looks where people look who may not know a secret: in all that hooks and actions have
-// logged and printed, in the arguments of every process, and in what the engine tells of its
-// containers. The agent itself, at TRACE, logs every option.
 func conceals(ctx context.Context, w *world, _ *testscript.TestScript, args []string) (string, error) {
 	u, err := w.unit(args[0])
 	if err != nil {
 		return "", err
 	}
+	return "", Conceals(ctx, u, args[1:]...)
+}
+
+// Conceals fails if one of the texts is where people look who may not know a secret: in all that hooks
+// and actions have logged and printed, in the arguments of every process, and in what the engine tells
+// of its containers. The agent itself, at TRACE, logs every option.
+func Conceals(ctx context.Context, u *juju.Unit, secrets ...string) error {
 	script := `cat /proc/[0-9]*/cmdline | tr '\0' ' '; if [ -S /run/docker.sock ]; then docker ps -aq | xargs -r docker inspect; fi`
 	shown, err := u.Machine().Command(ctx, "sh", "-c", script).Output()
 	if err != nil {
-		return "", fmt.Errorf("cannot look at %s: %w", args[0], err)
+		return fmt.Errorf("cannot look at %s: %w", u.Name(), err)
 	}
 	text := string(shown) + "\n"
 	for _, hook := range u.Hooks() {
@@ -91,12 +96,12 @@ func conceals(ctx context.Context, w *world, _ *testscript.TestScript, args []st
 			text += hook.Name + ": " + line.Message + "\n"
 		}
 	}
-	for _, secret := range args[1:] {
+	for _, secret := range secrets {
 		for line := range strings.Lines(text) {
 			if strings.Contains(line, secret) {
-				return "", fmt.Errorf("%s shows %q: %s", args[0], secret, line)
+				return fmt.Errorf("%s shows %q: %s", u.Name(), secret, line)
 			}
 		}
 	}
-	return "", nil
+	return nil
 }

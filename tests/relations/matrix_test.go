@@ -1,0 +1,123 @@
+package relations
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestEachRelation makes, changes, breaks and makes again each relation, with one, two and three units,
+// and with another leader in between: afterwards the units are as if it had never been there.
+func TestEachRelation(t *testing.T) {
+	for units := 1; units <= 3; units++ {
+		t.Run(fmt.Sprintf("%d units", units), func(t *testing.T) {
+			s := newSite(t, units, native())
+			before := s.look()
+			for _, n := range neighbours() {
+				t.Run(n.name, func(t *testing.T) { s.part(t).roundTrip(n, before) })
+			}
+		})
+	}
+}
+
+// TestEachRelationWithAnEngine does the same with all relations there together, in Docker.
+func TestEachRelationWithAnEngine(t *testing.T) {
+	s := newSite(t, 1, nil)
+	before := s.look()
+	s.together(before)
+}
+
+func TestAllRelationsTogether(t *testing.T) {
+	s := newSite(t, 2, native())
+	before := s.look()
+	s.together(before)
+}
+
+// roundTrip takes a relation through its life.
+func (s *site) roundTrip(n neighbour, before map[string]snapshot) {
+	s.t.Helper()
+	n.join(s)
+	s.inEffect(n)
+	n.change(s)
+	s.inEffect(n)
+	s.moveLeader()
+	s.inEffect(n)
+	n.part(s)
+	s.wantSame(before)
+	n.join(s)
+	s.inEffect(n)
+	n.part(s)
+	s.wantSame(before)
+}
+
+// together makes all relations, changes them, and breaks them.
+func (s *site) together(before map[string]snapshot) {
+	s.t.Helper()
+	all := neighbours()
+	for _, n := range all {
+		n.join(s)
+	}
+	s.inEffect(all...)
+	for _, n := range all {
+		n.change(s)
+	}
+	s.moveLeader()
+	s.inEffect(all...)
+	for _, n := range all {
+		n.part(s)
+	}
+	s.wantSame(before)
+}
+
+func (s *site) inEffect(present ...neighbour) {
+	s.t.Helper()
+	for _, u := range s.app.Units() {
+		for _, n := range present {
+			n.inEffect(s, u)
+		}
+	}
+}
+
+// moveLeader has the unit after the leader lead, if there is one.
+func (s *site) moveLeader() {
+	s.t.Helper()
+	units := s.app.Units()
+	for i, u := range units {
+		if u == s.app.Leader() {
+			s.app.SetLeader(units[(i+1)%len(units)])
+			break
+		}
+	}
+	s.settle()
+}
+
+// TestPairsOfRelations makes each two relations in each order, and breaks them in each order.
+func TestPairsOfRelations(t *testing.T) {
+	for _, first := range neighbours() {
+		t.Run(first.name, func(t *testing.T) {
+			s := newSite(t, 1, native())
+			before := s.look()
+			for _, second := range neighbours() {
+				if second.name == first.name {
+					continue
+				}
+				t.Run(second.name, func(t *testing.T) {
+					s := s.part(t)
+					s.pair(first, second, before)
+				})
+			}
+		})
+	}
+}
+
+func (s *site) pair(first, second neighbour, before map[string]snapshot) {
+	s.t.Helper()
+	for _, order := range [][2]neighbour{{first, second}, {second, first}} {
+		first.join(s)
+		second.join(s)
+		s.inEffect(first, second)
+		order[0].part(s)
+		s.inEffect(order[1])
+		order[1].part(s)
+		s.wantSame(before)
+	}
+}
