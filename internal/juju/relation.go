@@ -84,6 +84,16 @@ func bag(ctx context.Context, id, whose string, flags ...string) (relation.Bag, 
 	return ask(ctx, decode[relation.Bag], "relation-get", append(append([]string{"-r", id}, flags...), "-", whose)...)
 }
 
+// broken is the ID of the relation that the hook sees the end of, "" if it is about
+// something else. Juju still lists it, unless the agent was started after the relation
+// began to die.
+func (u *Unit) broken() string {
+	if !strings.HasSuffix(u.getenv("JUJU_DISPATCH_PATH"), "-relation-broken") {
+		return ""
+	}
+	return u.getenv("JUJU_RELATION_ID")
+}
+
 // relationIDs are the IDs of the relations at an endpoint, ascending, as Juju numbers
 // them.
 func (u *Unit) relationIDs(ctx context.Context, endpoint string) ([]string, error) {
@@ -97,6 +107,7 @@ func (u *Unit) relationIDs(ctx context.Context, endpoint string) ([]string, erro
 	if err := sortIDs(ids); err != nil {
 		return nil, err
 	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == u.broken() })
 	u.ids[endpoint] = ids
 	return ids, nil
 }

@@ -64,6 +64,12 @@ func TestRelations(t *testing.T) {
 			ID: "cert-provider:3", Application: "easyrsa", Own: relation.Bag{"unit_name": "docker-registry_0"},
 			App: relation.Bag{"certificates": "[]"}, Units: map[string]relation.Bag{},
 		}}, 5},
+		{"the end of one", "website", relation.Parts{}, map[string]string{
+			"JUJU_DISPATCH_PATH": "hooks/website-relation-broken", "JUJU_RELATION_ID": "website:9",
+		}, []relation.Relation{{ID: "website:10", Units: map[string]relation.Bag{}}}, 1},
+		{"the end of another", "cert-provider", relation.Parts{}, map[string]string{
+			"JUJU_DISPATCH_PATH": "hooks/website-relation-broken", "JUJU_RELATION_ID": "website:9",
+		}, []relation.Relation{{ID: "cert-provider:3", Units: map[string]relation.Bag{}}}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			begin(t, neighbours())
