@@ -2,7 +2,11 @@ package relations
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
+
+	"docker-registry-operator/tests/juju"
 )
 
 // TestEachRelation makes, changes, breaks and makes again each relation, with one, two and three units,
@@ -77,14 +81,22 @@ func (s *site) inEffect(present ...neighbour) {
 	}
 }
 
-// moveLeader has the unit after the leader lead, if there is one.
+// moveLeader has the unit after the leader lead, if there is one. Both learn of it by a hook, which
+// comes some time after the agent knows.
 func (s *site) moveLeader() {
 	s.t.Helper()
-	units := s.app.Units()
-	for i, u := range units {
-		if u == s.app.Leader() {
-			s.app.SetLeader(units[(i+1)%len(units)])
-			break
+	units, old := s.app.Units(), s.app.Leader()
+	if len(units) == 1 {
+		return
+	}
+	next := units[(slices.Index(units, old)+1)%len(units)]
+	wanted := map[*juju.Unit]string{old: "leader-settings-changed", next: "leader-elected"}
+	before := map[*juju.Unit]int{old: len(old.Hooks()), next: len(next.Hooks())}
+	s.app.SetLeader(next)
+	for u, name := range wanted {
+		for !slices.ContainsFunc(u.Hooks()[before[u]:], func(h *juju.Hook) bool { return h.Name == name }) {
+			s.must(s.ctx.Err())
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
 	s.settle()
