@@ -66,6 +66,15 @@ func Ascending(first, further []byte) []byte {
 	return text.Bytes()
 }
 
+// Leaf is the first certificate of a chain (PEM), nil if there is none.
+func Leaf(chain []byte) []byte {
+	all := parseAll(chain)
+	if len(all) == 0 {
+		return nil
+	}
+	return encodeCertificate(all[0])
+}
+
 // parseAll are the certificates of a PEM text that can be read.
 func parseAll(text []byte) []*x509.Certificate {
 	var all []*x509.Certificate

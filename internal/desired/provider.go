@@ -157,6 +157,10 @@ func (i Issued) serving(notes []string) serving {
 // know if that is nothing.
 func look(in Input, provider relation.Relation) (usable []Issued, note string) {
 	note = fmt.Sprintf("Waiting for a certificate from %s.", provider.Application)
+	revoked := fmt.Sprintf("%s revoked the certificate; waiting for another.", provider.Application)
+	if kept := in.Facts.Issued; kept != nil && relation.Revoked(provider, string(config.Leaf(kept.Certificate.Chain))) {
+		note = revoked
+	}
 	if in.Facts.Request == nil {
 		return nil, note
 	}
@@ -169,7 +173,7 @@ func look(in Input, provider relation.Relation) (usable []Issued, note string) {
 	}
 	for _, answer := range answers {
 		if answer.Revoked {
-			note = fmt.Sprintf("%s revoked the certificate; waiting for another.", provider.Application)
+			note = revoked
 			continue
 		}
 		issued, err := accept(in, provider, answer)

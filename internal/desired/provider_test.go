@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,6 +228,11 @@ func TestWhatServesOutlivesBadAnswers(t *testing.T) {
 		if state.Status.Message != name {
 			t.Errorf("status %q, want %q", state.Status.Message, name)
 		}
+	}
+	in.Facts.Request.CSR = "another, since it was revoked"
+	in.Relations.Certificates[0] = relation.Relation{ID: "cert-provider:1", Application: "easyrsa", App: a.signed(t, true)}
+	if got := decide(t, in).Status.Message; !strings.HasSuffix(got, "easyrsa revoked the certificate; waiting for another.") {
+		t.Errorf("status %q", got)
 	}
 	in.Relations.Certificates[0].ID = "cert-provider:9"
 	if decide(t, in).Workload.TLS {

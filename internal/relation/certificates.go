@@ -3,6 +3,7 @@ package relation
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"docker-registry-operator/internal/config"
@@ -83,20 +84,40 @@ func CertificateAnswers(r Relation, request CertificateRequest) ([]CertificateAn
 	return append(signed, made...), errors.Join(err, errMade)
 }
 
-func signedAnswers(app Bag, csr string) ([]CertificateAnswer, error) {
+// Revoked says that the provider has revoked a certificate (PEM), whatever request it
+// was for: the unit may have made another one since.
+func Revoked(r Relation, certificate string) bool {
+	entries, err := readEntries(r.App)
+	return err == nil && slices.ContainsFunc(entries, func(e entry) bool {
+		return e.Revoked && strings.TrimSpace(e.Certificate) == strings.TrimSpace(certificate)
+	})
+}
+
+// entry is one answer of version 1, to any unit.
+type entry struct {
+	Certificate string   `json:"certificate"`
+	CSR         string   `json:"certificate_signing_request"`
+	CA          string   `json:"ca"`
+	Chain       []string `json:"chain"`
+	Revoked     bool     `json:"revoked"`
+}
+
+func readEntries(app Bag) ([]entry, error) {
 	text := app[answersKey]
 	if text == "" {
 		return nil, nil
 	}
-	var entries []struct {
-		Certificate string   `json:"certificate"`
-		CSR         string   `json:"certificate_signing_request"`
-		CA          string   `json:"ca"`
-		Chain       []string `json:"chain"`
-		Revoked     bool     `json:"revoked"`
-	}
+	var entries []entry
 	if json.Unmarshal([]byte(text), &entries) != nil {
 		return nil, errAnswers
+	}
+	return entries, nil
+}
+
+func signedAnswers(app Bag, csr string) ([]CertificateAnswer, error) {
+	entries, err := readEntries(app)
+	if err != nil {
+		return nil, err
 	}
 	csr = strings.TrimSpace(csr)
 	var answers []CertificateAnswer
