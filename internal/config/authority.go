@@ -45,19 +45,25 @@ func SignedBy(chain, authorities []byte) bool {
 	return false
 }
 
-// Ascending is a chain (PEM): the first certificate and those of further that stand
-// above it, each once, without a root, which clients know or do not trust.
+// Ascending is a chain (PEM): the first certificate and those after it and of further
+// that stand above it, each above the one before, without a root, which clients know or
+// do not trust.
 func Ascending(first, further []byte) []byte {
-	leaf := parseAll(first)
-	if len(leaf) == 0 {
+	all := slices.Concat(parseAll(first), parseAll(further))
+	if len(all) == 0 {
 		return first
 	}
-	chain := leaf[:1]
-	for _, certificate := range slices.Concat(leaf[1:], parseAll(further)) {
-		known := slices.ContainsFunc(chain, certificate.Equal)
-		if !known && !selfSigned(certificate) {
-			chain = append(chain, certificate)
+	chain := all[:1:1]
+	for len(chain) < maxChain {
+		last := chain[len(chain)-1]
+		next := slices.IndexFunc(all, func(above *x509.Certificate) bool {
+			known := slices.ContainsFunc(chain, above.Equal)
+			return !known && !selfSigned(above) && last.CheckSignatureFrom(above) == nil
+		})
+		if next < 0 {
+			break
 		}
+		chain = append(chain, all[next])
 	}
 	var text bytes.Buffer
 	for _, certificate := range chain {

@@ -194,7 +194,11 @@ func accept(in Input, provider relation.Relation, answer relation.CertificateAns
 		key = in.Facts.Request.Key
 	}
 	further := []byte(strings.Join(answer.Chain, "\n"))
-	authority := cmp.Or(string(config.Roots(further)), answer.CA)
+	authority := answer.CA
+	// A provider may tell a chain that is older than what it says beside it.
+	if roots := config.Roots(further); config.SignedBy([]byte(answer.Certificate+"\n"+string(further)), roots) {
+		authority = string(roots)
+	}
 	cert, err := config.ParseCertificate([]byte(answer.Certificate), []byte(key.Reveal()), []byte(authority))
 	var bad *config.CertificateError
 	switch {

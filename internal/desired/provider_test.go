@@ -136,6 +136,12 @@ func TestAnswersAreServed(t *testing.T) {
 		{"none", func(*Input) {}, "", "", "Ready at 10.0.0.5:5000 (http). Waiting for a certificate from easyrsa."},
 		{"version 1", func(in *Input) { in.Relations.Certificates[0].App = a.signed(t, false) }, a.leaf.text + a.middle.text, a.root.text, ready},
 		{"version 0", func(in *Input) { in.Relations.Certificates[0].Units = a.made() }, a.leaf.text + a.middle.text, a.root.text, ready},
+		{"version 0 with the chain of another authority", func(in *Input) {
+			in.Relations.Certificates[0].Units = map[string]relation.Bag{"easyrsa/0": {
+				"ca": a.middle.text, "chain": b.middle.text + b.root.text,
+				"docker-registry_0.server.cert": a.leaf.text, "docker-registry_0.server.key": a.leaf.key,
+			}}
+		}, a.leaf.text, a.middle.text, ready},
 		{"version 1 before 0, though of a later relation", func(in *Input) {
 			in.Relations.Certificates[0].Units = b.made()
 			in.Relations.Certificates = append(in.Relations.Certificates, relation.Relation{ID: "cert-provider:7", Application: "ssc", App: a.signed(t, false)})
