@@ -20,8 +20,7 @@ const keyBits = 2048
 // An issued certificate, with what a provider tells beside it (PEM).
 type issued struct {
 	certificate string
-	// ca is who has signed, and above are those who stand above the certificate, the root last.
-	ca    string
+	// above are those who stand above the certificate: who has signed first, and the root last.
 	above []string
 }
 
@@ -40,15 +39,15 @@ func (p *Provider) issue(template *x509.Certificate, key crypto.PublicKey) (issu
 		}
 		key = other.Public()
 	}
-	told, signer := p.issuer, p.issuer
+	told := p.issuer
 	if p.Fault == WrongCA {
 		var err error
 		if told, err = authority.New(); err != nil {
 			return issued{}, err
 		}
 	}
-	certificate, err := signer.Sign(template, key)
-	return issued{certificate: certificate, ca: told.Chain()[0], above: told.Chain()}, err
+	certificate, err := p.issuer.Sign(template, key)
+	return issued{certificate, told.Chain()}, err
 }
 
 // forServer is a certificate of version 0, where the provider alone decides what is in it.

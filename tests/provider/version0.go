@@ -66,13 +66,10 @@ func (v *version0) forget() { clear(v.answers) }
 // tell keeps the answers of units that are gone, as the interface's own code does. The client's
 // certificate is for anybody who asks for one.
 func (v *version0) tell() (unit, application map[string]string, err error) {
-	chain := v.provider.issuer.Chain()
-	unit = map[string]string{"ca": chain[0], "client.cert": "for clients", "client.key": "for clients"}
-	if len(chain) > 1 {
-		unit["chain"] = strings.Join(chain, "")
-	}
+	unit = map[string]string{"client.cert": "for clients", "client.key": "for clients"}
+	above := v.provider.issuer.Chain()
 	for name, answer := range v.answers {
-		unit["ca"] = answer.ca
+		above = answer.above
 		if !v.provider.options.Further {
 			unit[name+".server.cert"], unit[name+".server.key"] = answer.certificate, answer.key
 			continue
@@ -84,6 +81,10 @@ func (v *version0) tell() (unit, application map[string]string, err error) {
 			return nil, nil, err
 		}
 		unit[name+".processed_requests"] = string(further)
+	}
+	unit["ca"] = above[0]
+	if len(above) > 1 {
+		unit["chain"] = strings.Join(above, "")
 	}
 	return unit, map[string]string{}, nil
 }

@@ -48,7 +48,7 @@ func (v *version1) sign(r request) (signed, error) {
 	if err != nil {
 		return signed{}, err
 	}
-	answer := signed{Request: r.csr, CA: strings.TrimSpace(issued.ca)}
+	answer := signed{Request: r.csr, CA: strings.TrimSpace(issued.above[0])}
 	answer.Certificate = strings.TrimSpace(issued.certificate)
 	if v.provider.Fault == Half {
 		answer.Certificate = half(answer.Certificate)

@@ -23,17 +23,10 @@ func TestEachRelation(t *testing.T) {
 	}
 }
 
-// TestEachRelationWithAnEngine does the same with all relations there together, in Docker.
-func TestEachRelationWithAnEngine(t *testing.T) {
-	s := newSite(t, 1, nil)
-	before := s.look()
-	s.together(before)
-}
-
-func TestAllRelationsTogether(t *testing.T) {
-	s := newSite(t, 2, native())
-	before := s.look()
-	s.together(before)
+// TestAllRelations has all relations there together, on two units without an engine and on one with.
+func TestAllRelations(t *testing.T) {
+	t.Run("native", func(t *testing.T) { newSite(t, 2, native()).together() })
+	t.Run("engine", func(t *testing.T) { newSite(t, 1, nil).together() })
 }
 
 // roundTrip takes a relation through its life.
@@ -53,14 +46,18 @@ func (s *site) roundTrip(n neighbour, before map[string]snapshot) {
 	s.wantSame(before)
 }
 
-// together makes all relations, changes them, and breaks them.
-func (s *site) together(before map[string]snapshot) {
+// together makes all relations, changes them, and breaks them. In between hooks run that have nothing to
+// do.
+func (s *site) together() {
 	s.t.Helper()
-	all := neighbours()
+	before, all := s.look(), neighbours()
 	for _, n := range all {
 		n.join(s)
 	}
 	s.inEffect(all...)
+	for _, u := range s.app.Units() {
+		s.wantQuiet(u, len(all))
+	}
 	for _, n := range all {
 		n.change(s)
 	}
@@ -109,27 +106,39 @@ func TestPairsOfRelations(t *testing.T) {
 			s := newSite(t, 1, native())
 			before := s.look()
 			for _, second := range neighbours() {
-				if second.name == first.name {
-					continue
+				if second.name != first.name {
+					t.Run(second.name, func(t *testing.T) { s.part(t).cross(first, second, before) })
 				}
-				t.Run(second.name, func(t *testing.T) {
-					s := s.part(t)
-					s.pair(first, second, before)
-				})
 			}
+			s.nest(first, before)
 		})
 	}
 }
 
-func (s *site) pair(first, second neighbour, before map[string]snapshot) {
+// cross breaks the relation that was made first while the other one is there.
+func (s *site) cross(first, second neighbour, before map[string]snapshot) {
 	s.t.Helper()
-	for _, order := range [][2]neighbour{{first, second}, {second, first}} {
-		first.join(s)
-		second.join(s)
-		s.inEffect(first, second)
-		order[0].part(s)
-		s.inEffect(order[1])
-		order[1].part(s)
-		s.wantSame(before)
+	first.join(s)
+	second.join(s)
+	s.inEffect(first, second)
+	first.part(s)
+	s.inEffect(second)
+	second.part(s)
+	s.wantSame(before)
+}
+
+// nest makes and breaks each of the other relations while the first one is there.
+func (s *site) nest(first neighbour, before map[string]snapshot) {
+	s.t.Helper()
+	first.join(s)
+	for _, second := range neighbours() {
+		if second.name != first.name {
+			second.join(s)
+			s.inEffect(first, second)
+			second.part(s)
+			s.inEffect(first)
+		}
 	}
+	first.part(s)
+	s.wantSame(before)
 }
