@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"golang.org/x/net/http/httpproxy"
 )
@@ -55,8 +57,21 @@ func (s scheme) RoundTrip(request *http.Request) (*http.Response, error) {
 	return s.inner.RoundTrip(request)
 }
 
+// connectTimeout bounds how long a source may take to answer at all: what is behind a
+// firewall never does, and a hook waits for it.
+const connectTimeout = 5 * time.Second
+
 func (s Source) transport() http.RoundTripper {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, network, address)
+		if err != nil {
+			// Wrapped, so that go-containerregistry does not take a timeout for something
+			// temporary and wait for it twice more.
+			return nil, fmt.Errorf("cannot connect: %w", err)
+		}
+		return conn, nil
+	}
 	proxies := (&httpproxy.Config{HTTPProxy: s.HTTPProxy, HTTPSProxy: s.HTTPSProxy, NoProxy: s.NoProxy}).ProxyFunc()
 	transport.Proxy = func(request *http.Request) (*url.URL, error) {
 		return proxies(request.URL)
