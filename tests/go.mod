@@ -13,8 +13,10 @@ require (
 	github.com/juju/worker/v3 v3.5.0
 	github.com/rogpeppe/go-internal v1.13.1
 	golang.org/x/sys v0.30.0
+	google.golang.org/grpc v1.70.0
 	gopkg.in/httprequest.v1 v1.2.1
 	gopkg.in/yaml.v3 v3.0.1
+	k8s.io/cri-api v0.29.14
 )
 
 require (
@@ -132,6 +134,7 @@ require (
 	golang.org/x/text v0.22.0 // indirect
 	golang.org/x/time v0.10.0 // indirect
 	golang.org/x/tools v0.30.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20250224174004-546df14abb99 // indirect
 	google.golang.org/protobuf v1.36.5 // indirect
 	gopkg.in/errgo.v1 v1.0.1 // indirect
 	gopkg.in/gobwas/glob.v0 v0.2.3 // indirect
