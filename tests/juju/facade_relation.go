@@ -115,6 +115,10 @@ func relationsStatus(c *call) (any, error) {
 	return result, nil
 }
 
+// errCannotEnter is what a unit that has left its relations, because it is to be removed, needs to hear:
+// it tries to join them again.
+var errCannotEnter = &params.Error{Code: params.CodeCannotEnterScope, Message: "unit or relation is no longer alive"}
+
 func enterScope(c *call) (any, error) {
 	r, err := c.relation()
 	if err != nil {
@@ -122,6 +126,9 @@ func enterScope(c *call) (any, error) {
 	}
 	if c.unit.inScope[r.id] {
 		return nil, nil
+	}
+	if c.unit.life != alive || r.life != alive {
+		return nil, errCannotEnter
 	}
 	c.unit.inScope[r.id] = true
 	r.bag(c.unit.name).inScope = true

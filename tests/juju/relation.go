@@ -148,6 +148,19 @@ func (r *Relation) Get(name string) map[string]string {
 	return nil
 }
 
+// Units returns what each unit of the deployed application that is in the relation tells, by its name.
+func (r *Relation) Units() map[string]map[string]string {
+	r.model.mu.Lock()
+	defer r.model.mu.Unlock()
+	units := make(map[string]map[string]string)
+	for name, bag := range r.bags {
+		if application, _, isUnit := strings.Cut(name, "/"); isUnit && bag.inScope && application == r.application.name {
+			units[name] = maps.Clone(bag.settings)
+		}
+	}
+	return units
+}
+
 // Depart takes a unit that the test plays out of the relation.
 func (r *Relation) Depart(unit string) {
 	r.model.mu.Lock()

@@ -92,6 +92,7 @@ func TestRelation(t *testing.T) {
 		case "a unit joins":
 			same(t, "relation-get", w.read(u, "/var/lib/tiny-relation"), "hostname: p0")
 			same(t, "unit databag", relation.Get("tiny/0")["port"], "5000")
+			same(t, "units", relation.Units(), map[string]map[string]string{"tiny/0": relation.Get("tiny/0")})
 			same(t, "application databag", relation.Get("tiny"), map[string]string{"application": "yes"})
 		case "it tells more":
 			same(t, "relation-get", w.read(u, "/var/lib/tiny-relation"), `port: "80"`)
@@ -99,12 +100,43 @@ func TestRelation(t *testing.T) {
 			same(t, "relation-get", w.read(u, "/var/lib/tiny-relation"), "ca: x")
 		}
 	}
+	if left := relation.Units(); len(left) > 0 {
+		t.Errorf("left in a relation that ended: %v", left)
+	}
 	if app.Relation("website") != nil {
 		t.Error("a relation that ended is still there")
 	}
 	if err := relation.Set("other/0", nil); err == nil {
 		t.Error("a stranger told something over the relation")
 	}
+}
+
+// TestRemovalOfARelatedUnit holds the order in which Juju has a unit go: its peers learn of it last.
+func TestRemovalOfARelatedUnit(t *testing.T) {
+	w := newWorld(t, 2)
+	app := w.deploy(juju.Options{})
+	relation, err := app.Relate("website", "proxy")
+	check(t, err)
+	check(t, relation.Set("proxy/0", map[string]string{"hostname": "p0"}))
+	check(t, app.WaitIdle(w.ctx))
+	goes, stays := app.Units()[0], app.Units()[1]
+	went, stayed := len(goes.Hooks()), len(stays.Hooks())
+	goes.Remove()
+	check(t, goes.WaitGone(w.ctx))
+	check(t, app.WaitIdle(w.ctx))
+	hooks := names(goes, went)
+	last := len(hooks) - 2
+	same(t, "last hooks of who goes", hooks[last:], []string{"stop", "remove"})
+	slices.Sort(hooks[:last])
+	same(t, "first hooks of who goes", hooks[:last], []string{
+		"peer-relation-departed", "website-relation-broken", "website-relation-departed",
+	})
+	for _, hook := range stays.Hooks()[stayed:] {
+		if hook.Start.Before(goes.Hooks()[len(goes.Hooks())-1].Start) {
+			t.Errorf("who stays ran %s before the other was gone", hook)
+		}
+	}
+	same(t, "who is left in the relation", len(relation.Units()), 1)
 }
 
 func TestContainerScope(t *testing.T) {
