@@ -18,8 +18,8 @@ type change struct {
 	*Engine
 	spec   spec
 	digest string
-	// target is the container that is wanted, others are the unit's other ones and,
-	// if there is one, the container that another charm left.
+	// target is the container that is wanted, others are the unit's other ones and
+	// those that another charm left.
 	target  box
 	others  []box
 	outcome desired.Outcome
@@ -27,7 +27,7 @@ type change struct {
 
 func (c *change) apply(ctx context.Context, own []box) error {
 	found := c.pick(own)
-	if err := c.meetPredecessor(ctx); err != nil {
+	if err := c.meetPredecessors(ctx); err != nil {
 		return err
 	}
 	if !found {
@@ -65,19 +65,16 @@ func (c *change) pick(own []box) bool {
 	return true
 }
 
-// meetPredecessor looks at the container that has the wanted name, if it is none of
-// the unit's.
-func (c *change) meetPredecessor(ctx context.Context) error {
+// meetPredecessors looks for containers that another charm left. They are gone once a
+// container of the unit has the wanted name.
+func (c *change) meetPredecessors(ctx context.Context) error {
 	name := c.spec.workload.Name
 	if c.target.name == name || c.holder() >= 0 {
 		return nil
 	}
-	predecessor, err := c.predecessor(ctx, name)
-	if err != nil || predecessor == nil {
-		return err
-	}
-	c.others = append(c.others, *predecessor)
-	return nil
+	predecessors, err := c.predecessors(ctx, name)
+	c.others = append(c.others, predecessors...)
+	return err
 }
 
 // holder is which of the others has the wanted name, or -1.
@@ -90,11 +87,11 @@ func (c *change) standIn() int {
 	return slices.IndexFunc(c.others, func(b box) bool { return !b.retiring() })
 }
 
-// succeed creates the wanted container. While another one has its name it has a
-// longer one.
+// succeed creates the wanted container. While another one has its name, or another
+// charm's is there, it has a longer one.
 func (c *change) succeed(ctx context.Context) error {
 	name := c.spec.workload.Name
-	if c.holder() >= 0 {
+	if c.holder() >= 0 || slices.ContainsFunc(c.others, foreign) {
 		name += "-" + c.digest
 	}
 	target, err := c.create(ctx, c.spec, c.digest, name)
@@ -153,32 +150,49 @@ func retires(ctx context.Context, b box) bool {
 	return err == nil && status.State == admin.Retiring
 }
 
-// giveUp removes a target that does not serve, and gets the newest of the others
-// running again if none of them does. Without others the target is kept: it may
-// serve as soon as what it lacks is there.
+// giveUp removes a target that does not serve, and has the outcome tell how to get the
+// newest of the others running again if none of them does: once the files are again
+// what it was started with. Without others the target is kept: it may serve as soon as
+// what it lacks is there.
 func (c *change) giveUp(ctx context.Context) error {
 	i := c.standIn()
 	if i < 0 {
 		return nil
 	}
 	// Whoever waits for the hook may have given up too, but the unit shall serve.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
-	defer cancel()
-	if err := c.remove(ctx, c.target); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	if err := c.discard(ctx); err != nil {
 		return err
 	}
 	serving := func(b box) bool { return !b.retiring() && b.running() }
-	if slices.ContainsFunc(c.others, serving) {
-		return nil
+	if !slices.ContainsFunc(c.others, serving) {
+		c.outcome.Resume = func() error { return c.resume(ctx, c.others[i]) }
 	}
-	return c.run(ctx, c.others[i])
+	return nil
+}
+
+// discard removes the target.
+func (c *change) discard(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	return c.remove(ctx, c.target)
+}
+
+// resume gets a container running that was stopped for another.
+func (c *change) resume(ctx context.Context, b box) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	return c.run(ctx, b)
 }
 
 // settle gives the target its name, now that it serves, and retires the others.
 func (c *change) settle(ctx context.Context) error {
 	name := c.spec.workload.Name
+	if err := c.removePredecessors(ctx); err != nil {
+		return err
+	}
 	if i := c.holder(); i >= 0 {
-		if err := c.setAside(ctx, i); err != nil {
+		if err := c.rename(ctx, &c.others[i], name+asideSuffix(c.others[i])); err != nil {
 			return err
 		}
 	}
@@ -191,16 +205,17 @@ func (c *change) settle(ctx context.Context) error {
 	return c.retireOthers(ctx)
 }
 
-// setAside takes the wanted name from another container. One that another charm
-// made cannot be found again without its name: it is removed.
-func (c *change) setAside(ctx context.Context, i int) error {
-	b := &c.others[i]
-	if !b.foreign {
-		return c.rename(ctx, b, c.spec.workload.Name+asideSuffix(*b))
+// removePredecessors comes before anything gets the wanted name, by which later hooks
+// know that nothing of another charm is left.
+func (c *change) removePredecessors(ctx context.Context) error {
+	for _, b := range c.others {
+		if !b.foreign {
+			continue
+		}
+		if err := c.stopAndRemove(ctx, b); err != nil {
+			return err
+		}
 	}
-	if err := c.stopAndRemove(ctx, *b); err != nil {
-		return err
-	}
-	c.others = slices.Delete(c.others, i, i+1)
+	c.others = slices.DeleteFunc(c.others, foreign)
 	return nil
 }

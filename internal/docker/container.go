@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,8 +16,6 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"docker-registry-operator/internal/admin"
-
-	"docker-registry-operator/internal/desired"
 )
 
 // box is a container as it was found.
@@ -26,14 +23,17 @@ type box struct {
 	id, name string
 	state    container.ContainerState
 	labels   map[string]string
-	// foreign says that another charm made it.
-	foreign bool
+	// foreign says that another charm made it; kept, that what it has in anonymous
+	// volumes may be of use to somebody.
+	foreign, kept bool
 }
 
 func (b box) running() bool {
 	return b.state == container.StateRunning || b.state == container.StatePaused ||
 		b.state == container.StateRestarting
 }
+
+func foreign(b box) bool { return b.foreign }
 
 // retiring says that the container was set aside for its successor.
 func (b box) retiring() bool { return strings.HasSuffix(b.name, asideSuffix(b)) }
@@ -74,31 +74,6 @@ func ownName(names []string) string {
 		}
 	}
 	return ""
-}
-
-// predecessor is a container of this name that another charm left: it uses the
-// unit's directories. The result is nil if no container has the name, and a
-// [*desired.NameTaken] if the one that has it is somebody else's.
-func (e *Engine) predecessor(ctx context.Context, name string) (*box, error) {
-	found, err := e.api.ContainerInspect(ctx, name)
-	if errdefs.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot inspect container %q: %w", name, err)
-	}
-	// The Engine also finds containers by the beginning of their ID.
-	if found.Name != "/"+name {
-		return nil, nil
-	}
-	layout := e.options.Layout
-	uses := slices.ContainsFunc(found.Mounts, func(m container.MountPoint) bool {
-		return m.Source == layout.Config() || m.Source == layout.Data()
-	})
-	if !uses {
-		return nil, &desired.NameTaken{Name: name}
-	}
-	return &box{id: found.ID, name: name, state: found.State.Status, foreign: true}, nil
 }
 
 // create makes a container of s under a name, and does not start it.
@@ -142,10 +117,9 @@ func (e *Engine) stop(ctx context.Context, b box) error {
 	return nil
 }
 
-// remove removes a container and its admin socket, but not the anonymous volumes of
-// a container that this charm did not make.
+// remove removes a container, its admin socket and its anonymous volumes.
 func (e *Engine) remove(ctx context.Context, b box) error {
-	options := container.RemoveOptions{Force: true, RemoveVolumes: !b.foreign}
+	options := container.RemoveOptions{Force: true, RemoveVolumes: !b.kept}
 	if err := e.api.ContainerRemove(ctx, b.id, options); err != nil && !gone(err) {
 		return fmt.Errorf("cannot remove container %q: %w", b.name, err)
 	}

@@ -157,9 +157,11 @@ func (f *fakeEngine) list(w http.ResponseWriter, r *http.Request) {
 	}
 	found := []container.Summary{}
 	for _, c := range f.containers {
-		if args.MatchKVList("label", c.config.Labels) {
+		mounts := c.mounts()
+		mounted := slices.ContainsFunc(mounts, func(m container.MountPoint) bool { return args.ExactMatch("volume", m.Source) })
+		if args.MatchKVList("label", c.config.Labels) && (mounted || !args.Contains("volume")) {
 			found = append(found, container.Summary{
-				ID: c.id, Names: []string{"/" + c.name}, Labels: c.config.Labels, State: c.state,
+				ID: c.id, Names: []string{"/" + c.name}, Labels: c.config.Labels, State: c.state, Mounts: mounts,
 			})
 		}
 	}
@@ -196,11 +198,15 @@ func (f *fakeEngine) create(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusCreated, container.CreateResponse{ID: c.id})
 }
 
-func (f *fakeEngine) inspect(c *fakeContainer, _ *http.Request) (any, int) {
+func (c *fakeContainer) mounts() []container.MountPoint {
 	mounts := []container.MountPoint{}
 	for _, m := range c.host.Mounts {
 		mounts = append(mounts, container.MountPoint{Type: m.Type, Source: m.Source, Destination: m.Target})
 	}
+	return mounts
+}
+
+func (f *fakeEngine) inspect(c *fakeContainer, _ *http.Request) (any, int) {
 	up := c.state == container.StateRunning || c.state == container.StatePaused
 	state := &container.State{Status: c.state, Running: up || c.state == container.StateRestarting, Restarting: c.state == container.StateRestarting}
 	if up {
@@ -210,7 +216,7 @@ func (f *fakeEngine) inspect(c *fakeContainer, _ *http.Request) (any, int) {
 		ContainerJSONBase: &container.ContainerJSONBase{
 			ID: c.id, Name: "/" + c.name, State: state, HostConfig: &c.host, RestartCount: c.restarts,
 		},
-		Config: &c.config, Mounts: mounts,
+		Config: &c.config, Mounts: c.mounts(),
 	}, http.StatusOK
 }
 

@@ -37,15 +37,19 @@ func (e *Engine) ensure(ctx context.Context, w desired.Workload) (desired.Outcom
 	}
 	c := &change{Engine: e, spec: s, digest: digest}
 	if err := c.apply(ctx, own); err != nil {
-		return desired.Outcome{}, err
+		return desired.Outcome{Resume: c.outcome.Resume}, err
 	}
 	return c.outcome, nil
 }
 
-// halt keeps every container of the unit down.
+// halt keeps every container of the unit down, and those that another charm left.
 func (e *Engine) halt(ctx context.Context, own []box) (desired.Outcome, error) {
+	legacy, err := e.legacy(ctx)
+	if err != nil {
+		return desired.Outcome{}, err
+	}
 	outcome := desired.Outcome{}
-	for _, b := range own {
+	for _, b := range append(own, legacy...) {
 		if !b.running() {
 			continue
 		}
@@ -57,14 +61,18 @@ func (e *Engine) halt(ctx context.Context, own []box) (desired.Outcome, error) {
 	return outcome, nil
 }
 
-// Remove stops and removes every container of the unit, and the built-in images that
-// no other container uses.
+// Remove stops and removes every container of the unit and those that another charm
+// left, and the built-in images that no other container uses.
 func (e *Engine) Remove(ctx context.Context, unit string) error {
 	own, err := e.own(ctx, unit)
 	if err != nil {
 		return e.cause(err)
 	}
-	for _, b := range own {
+	legacy, err := e.legacy(ctx)
+	if err != nil {
+		return e.cause(err)
+	}
+	for _, b := range append(own, legacy...) {
 		if err := e.stopAndRemove(ctx, b); err != nil {
 			return e.cause(err)
 		}

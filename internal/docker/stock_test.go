@@ -58,11 +58,17 @@ func testStockThatDoesNotStart(t *testing.T, s *stage) {
 	before := s.only().ID
 	// What the successor lacks is its configuration; the predecessor has it.
 	s.w.ConfigFile += ".none"
-	_, err := s.Ensure(t.Context(), s.w)
+	outcome, err := s.Ensure(t.Context(), s.w)
 	var refused *desired.Refused
 	want := "open " + s.w.ConfigFile + ": no such file or directory"
 	if !errors.As(err, &refused) || refused.Reason != want {
 		t.Errorf("got %v, want the reason %s", err, want)
+	}
+	if outcome.Resume == nil {
+		t.Fatal("nothing gets the predecessor running again")
+	}
+	if err := outcome.Resume(); err != nil {
+		t.Fatal(err)
 	}
 	if after := s.only(); after.ID != before || after.Name != "/"+s.w.Name || !after.State.Running {
 		t.Errorf("container %s named %s, want the predecessor running", after.ID, after.Name)

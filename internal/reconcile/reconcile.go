@@ -95,16 +95,27 @@ func (r Reconciler) serve(ctx context.Context, state desired.State) (desired.Out
 		r.Log.Info("files changed", "written", change.Written, "removed", change.Removed)
 	}
 	outcome, err := r.Runtime.Ensure(ctx, state.Workload)
-	if refused := (*desired.Refused)(nil); errors.As(err, &refused) {
-		return outcome, errors.Join(err, undo(change))
-	}
 	if err != nil {
-		return outcome, err
+		return outcome, errors.Join(err, fallBack(err, change, outcome))
 	}
 	if outcome.Done != "" {
 		r.Log.Info("registry "+outcome.Done, "name", state.Workload.Name, "reason", outcome.Reason)
 	}
 	return outcome, nil
+}
+
+// fallBack puts the files back after err, if the registry does not take them or what
+// ran before has to start again with its own.
+func fallBack(err error, change desired.Change, outcome desired.Outcome) error {
+	refused := errors.As(err, new(*desired.Refused))
+	if !refused && outcome.Resume == nil {
+		return nil
+	}
+	err = undo(change)
+	if outcome.Resume == nil {
+		return err
+	}
+	return errors.Join(err, outcome.Resume())
 }
 
 func undo(change desired.Change) error {

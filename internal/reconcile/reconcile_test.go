@@ -26,6 +26,7 @@ type world struct {
 	monitored bool
 	refuse    string // a configuration that the registry does not take
 	fail      error  // what Ensure fails with
+	resume    bool   // a registry had to stop for the one that failed
 	done      []string
 }
 
@@ -74,6 +75,13 @@ func (w *world) EnsureClient(_ context.Context, client desired.Client) ([]string
 }
 
 func (w *world) Ensure(_ context.Context, workload desired.Workload) (desired.Outcome, error) {
+	if w.resume {
+		resume := func() error {
+			w.did("resume")
+			return nil
+		}
+		return desired.Outcome{Resume: resume}, w.fail
+	}
 	if w.fail != nil {
 		return desired.Outcome{}, w.fail
 	}
@@ -237,6 +245,22 @@ func TestApplyKeepsFilesWhenTheRuntimeFails(t *testing.T) {
 	}
 	if got, want := w.files["/c/config.yml"], "new"; got != want {
 		t.Errorf("config.yml holds %q, want %q", got, want)
+	}
+}
+
+// TestApplyResumesWithTheFormerFiles is about a registry that had to stop for one that
+// then failed.
+func TestApplyResumesWithTheFormerFiles(t *testing.T) {
+	for _, cause := range []error{&desired.Refused{Reason: "no such level"}, errors.New("engine is gone")} {
+		w := newWorld()
+		w.fail, w.resume = cause, true
+		if _, err := apply(t, w, nil, state("new")); !errors.Is(err, cause) {
+			t.Fatalf("got error %v, want %v", err, cause)
+		}
+		want := []string{"write /c/config.yml", "remove /c/gone", "undo", "resume"}
+		if diff := cmp.Diff(want, w.done); diff != "" {
+			t.Errorf("done (-want +got):\n%s", diff)
+		}
 	}
 }
 

@@ -11,7 +11,8 @@ type Runtime interface {
 	// Ensure makes w run, or keeps it down if w.Stopped, and says what it had to do.
 	// Whatever serves keeps serving until its successor does. It does nothing if
 	// all is as w says. A configuration that the registry does not take is a
-	// [*desired.Refused] error, and then what ran before runs on.
+	// [*desired.Refused] error, and then what ran before runs on, or does so again once
+	// the outcome's Resume was called.
 	Ensure(ctx context.Context, w desired.Workload) (desired.Outcome, error)
 	// Retire ends every registry of the unit once its requests are finished, because
 	// another runtime serves in its place. One that takes long is left to a later
