@@ -41,8 +41,10 @@ func wire(unit operator.Unit, layout desired.Layout, directory string, log *slog
 	return charm{
 		engine: engine,
 		operator: &operator.Operator{
-			Unit:   unit,
-			Host:   host.NewMachine(layout, user, os.Getenv("DOCKER_HOST"), log),
+			Unit: unit,
+			Host: host.NewMachine(host.MachineOptions{
+				Layout: layout, User: user, Engine: os.Getenv("DOCKER_HOST"), Charm: charmDir(), Log: log,
+			}),
 			Docker: engine,
 			Native: native.New(native.Options{Layout: layout, Registry: registry, Supervisor: []string{self, supervise}, Log: log}),
 			Images: actions.Images{},
@@ -52,6 +54,14 @@ func wire(unit operator.Unit, layout desired.Layout, directory string, log *slog
 			Log:    log,
 		},
 	}, nil
+}
+
+// charmDir is where Juju has the charm of a unit, "" without Juju.
+func charmDir() string {
+	if os.Getenv("JUJU_DISPATCH_PATH") == "" {
+		return ""
+	}
+	return os.Getenv("JUJU_CHARM_DIR")
 }
 
 // registryUser runs the registry: the user "nonroot" of minimal images, a number that

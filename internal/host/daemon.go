@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"docker-registry-operator/internal/config"
 )
 
 // DefaultEngine is where Docker's client looks for the engine by default.
@@ -172,6 +174,16 @@ type process struct {
 // lacks says that the process runs without one of these arguments.
 func (p process) lacks(args []string) bool {
 	return p.pid != 0 && slices.ContainsFunc(args, func(arg string) bool { return !slices.Contains(p.args, arg) })
+}
+
+// started says that the process has all arguments and the proxies that options ask for.
+func (p process) started(engine config.Engine) bool {
+	environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.pid))
+	if p.pid == 0 || err != nil || p.lacks(engine.Opts) {
+		return false
+	}
+	have := strings.Split(string(environment), "\x00")
+	return !slices.ContainsFunc(engineEnv(engine), func(setting string) bool { return !slices.Contains(have, setting) })
 }
 
 // String names the process uniquely as long as the machine runs.

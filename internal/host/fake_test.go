@@ -17,6 +17,8 @@ type fakeRunner struct {
 	fail map[string]string
 	// failures bounds how often they fail; 0 is always.
 	failures int
+	// say is what commands print, by their line.
+	say map[string]string
 	// ran is called after each command.
 	ran func(line string)
 }
@@ -46,7 +48,7 @@ func (r *fakeRunner) Run(_ context.Context, c Command) (string, error) {
 	if c.Args[0] == "dpkg-query" {
 		return "installed", nil
 	}
-	return "", nil
+	return r.say[line], nil
 }
 
 func (r *fakeRunner) Start(c Command) (<-chan struct{}, error) {

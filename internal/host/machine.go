@@ -20,6 +20,7 @@ const takeOverBudget = 20 * time.Second
 // Machine is the host of a unit: all that this package does, under one roof.
 type Machine struct {
 	layout  desired.Layout
+	charm   string
 	files   *Files
 	data    *Data
 	daemon  *Daemon
@@ -29,19 +30,32 @@ type Machine struct {
 	log     *slog.Logger
 }
 
-// NewMachine is the machine that this process runs on, whose registry runs as user
-// and whose Docker Engine is at address, as in DOCKER_HOST.
-func NewMachine(layout desired.Layout, user desired.Identity, address string, log *slog.Logger) *Machine {
-	daemon := NewDaemon(address)
+// MachineOptions say which machine and what is on it.
+type MachineOptions struct {
+	Layout desired.Layout
+	// User is who runs the registry.
+	User desired.Identity
+	// Engine is the Docker Engine's address, as in DOCKER_HOST.
+	Engine string
+	// Charm is the charm's directory under Juju, where the charm that this one replaces
+	// may have left something; "" without Juju.
+	Charm string
+	Log   *slog.Logger
+}
+
+// NewMachine is the machine that this process runs on.
+func NewMachine(options MachineOptions) *Machine {
+	layout, daemon := options.Layout, NewDaemon(options.Engine)
 	return &Machine{
 		layout:  layout,
-		files:   NewFiles(layout, user),
-		data:    NewData(layout, user),
+		charm:   options.Charm,
+		files:   NewFiles(layout, options.User),
+		data:    NewData(layout, options.User),
 		daemon:  daemon,
-		engine:  NewEngine(layout, daemon, Exec{}, log),
+		engine:  NewEngine(layout, daemon, Exec{}, options.Log),
 		records: &records{path: filepath.Join(layout.State(), "records.json")},
 		run:     Exec{},
-		log:     log,
+		log:     options.Log,
 	}
 }
 
@@ -122,8 +136,15 @@ func (m *Machine) Record(name string) (string, error) { return m.records.get(nam
 // SetRecord records a value for later hooks; "" forgets it.
 func (m *Machine) SetRecord(name, value string) error { return m.records.set(name, value) }
 
-// Remove takes back what the charm did to the machine, but for images and packages.
+// Remove takes back what the charm did to the machine, but for images and packages,
+// and what one that it replaces left there.
 func (m *Machine) Remove(ctx context.Context) error {
+	if _, err := m.Inherit(ctx); err != nil {
+		return err
+	}
+	if err := m.Bury(ctx); err != nil {
+		return err
+	}
 	if err := m.engine.Remove(ctx); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestEnsureMonitoringRestartsOnce(t *testing.T) {
 	layout := desired.Layout{Root: t.TempDir()}
-	m := NewMachine(layout, owner(), "", slog.New(slog.NewTextHandler(io.Discard, nil)))
+	m := NewMachine(MachineOptions{Layout: layout, User: owner(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	run := &fakeRunner{}
 	m.run = run
 	check := func(command string) []desired.File {
@@ -66,7 +66,7 @@ func TestEnsureMonitoringRestartsOnce(t *testing.T) {
 // with the relation.
 func TestEnsureMonitoringWithoutNRPE(t *testing.T) {
 	layout := desired.Layout{Root: t.TempDir()}
-	m := NewMachine(layout, owner(), "", slog.New(slog.NewTextHandler(io.Discard, nil)))
+	m := NewMachine(MachineOptions{Layout: layout, User: owner(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	run := &fakeRunner{}
 	m.run = run
 	if err := m.SetRecord(monitored, "digest"); err != nil {

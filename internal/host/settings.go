@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"docker-registry-operator/internal/config"
@@ -51,10 +52,13 @@ func (e *Engine) configure(ctx context.Context, engine config.Engine) (notes []s
 	}
 	// Not found means that it does not run, or not here; then its file is all there is.
 	now, _ := e.daemon.process()
+	fresh := !e.configuresService()
 	late, err := e.configureService(ctx, engine)
 	if err != nil {
 		return nil, err
 	}
+	// Whoever gave the engine its options before gave it these.
+	late = late && !(fresh && now.started(engine))
 	next := record.clone()
 	notes, err = e.wantOptions(&next, engine, now)
 	if err != nil {
@@ -81,6 +85,12 @@ func (e *Engine) configure(ctx context.Context, engine config.Engine) (notes []s
 		notes = append(notes, restartNote)
 	}
 	return notes, err
+}
+
+// configuresService says that the charm has a part in how systemd starts dockerd.
+func (e *Engine) configuresService() bool {
+	_, err := os.Lstat(e.layout.On(dropIn))
+	return err == nil
 }
 
 // configureService writes what systemd starts dockerd with, and says whether it
