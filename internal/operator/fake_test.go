@@ -117,7 +117,17 @@ type machine struct {
 	foreign bool
 	notes   []string
 	removed bool
-	did     []string
+	// legacy says that another charm left something.
+	legacy bool
+	did    []string
+}
+
+func (m *machine) Inherit(context.Context) (bool, error) { return m.legacy, nil }
+
+func (m *machine) Bury(context.Context) error {
+	m.legacy = false
+	m.did = append(m.did, "bury")
+	return nil
 }
 
 func (m *machine) Sync(files []desired.File) (desired.Change, error) {

@@ -46,6 +46,12 @@ type Host interface {
 	// Monitoring says that the machine has the directories of NRPE's checks and of what
 	// Nagios is told of them.
 	Monitoring() (checks, exports bool)
+	// Inherit makes what the charm that this one replaces left on the machine the
+	// charm's own, and says whether there is such a thing. It changes nothing but
+	// records.
+	Inherit(ctx context.Context) (bool, error)
+	// Bury removes what else that charm left, once a registry of this one serves.
+	Bury(ctx context.Context) error
 	// Prepare brings packages, and with docker a Docker Engine that answers, to the
 	// machine, and says in notes what it leaves to the operator. It does nothing if
 	// all is there. progress hears what takes long before it is begun.
@@ -86,9 +92,18 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 	if err := o.claim(); err != nil {
 		return desired.Status{}, err
 	}
+	inherits, err := o.inherit(ctx)
+	if err != nil {
+		return desired.Status{}, err
+	}
 	conf, err := o.config(ctx)
 	if err != nil {
 		return desired.Status{}, err
+	}
+	if inherits {
+		// Only there the other charm's container can make room for its successor. The
+		// next hook, which comes at once after a refresh, goes on to another runtime.
+		conf.Container.Runtime = config.Docker
 	}
 	notes, err := o.Host.Prepare(ctx, conf.Host, o.Unit.Proxy(), conf.Container.Runtime == config.Docker, o.progress(ctx))
 	if err != nil {
@@ -100,6 +115,9 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 	}
 	if err != nil {
 		return desired.Status{}, err
+	}
+	if inherits {
+		o.bury(ctx)
 	}
 	// A registry that is stopped keeps the version that it told; an image without an
 	// admin socket tells none.

@@ -99,6 +99,27 @@ func TestConvergeRunsInTheChosenRuntime(t *testing.T) {
 	}
 }
 
+// TestConvergeInherits has another runtime asked for together with the refresh: it takes
+// over one hook later.
+func TestConvergeInherits(t *testing.T) {
+	w := fresh(t)
+	w.unit.options["registry-runtime"], w.machine.legacy = "native", true
+	w.machine.records[stoppedRecord] = "true" // for the way back to the other charm
+	w.docker.fail = errors.New("engine is busy")
+	if err := w.Operator.Converge(t.Context()); err == nil || slices.Contains(w.machine.did, "bury") {
+		t.Fatalf("error %v, done %v; nothing may be removed before a registry serves", err, w.machine.did)
+	}
+	w.docker.fail = nil
+	w.converge(t)
+	if len(w.docker.workloads) != 1 || w.docker.workloads[0].Stopped || len(w.native.workloads) != 0 || !slices.Contains(w.machine.did, "bury") {
+		t.Errorf("docker %v, native %v, done %v", w.docker.workloads, w.native.workloads, w.machine.did)
+	}
+	w.converge(t)
+	if len(w.native.workloads) != 1 {
+		t.Errorf("native %v after the next hook", w.native.workloads)
+	}
+}
+
 func TestConvergeKeepsAPasswordFileThatVerifies(t *testing.T) {
 	w := fresh(t)
 	w.unit.options["auth-basic-password"] = "s3cret"
