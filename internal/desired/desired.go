@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"docker-registry-operator/internal/config"
+	"docker-registry-operator/internal/relation"
 )
 
 // For decides. An error is a [config.Problems], what the operator has to mend before
@@ -29,6 +30,7 @@ func For(in Input) (State, error) {
 	return State{
 		Files:    slices.Concat(blobFiles(in), files, clientFiles(client), monitorFiles(in, served.cert)),
 		Workload: workload(in, served.cert, files),
+		TakeOver: takesOver(in),
 		Ports:    ports(in),
 		Client:   client,
 		Databags: slices.Concat(peerBags(in), websiteBags(in, served.cert != nil), clientBags(in, served, name), monitorBags(in, served.cert)),
@@ -49,6 +51,18 @@ func conflicts(in Input) config.Problems {
 		return exposed(container)
 	}
 	return nil
+}
+
+// takesOver says that foreign images are to be given to the registry. A registry that
+// runs as root may go on among them; and where units share their images, one of the
+// charm that this one replaces writes more of its own until it is refreshed too.
+func takesOver(in Input) bool {
+	for _, peers := range in.Relations.Peers {
+		if slices.ContainsFunc(peers.Peers(), func(peer relation.Peer) bool { return !peer.Serves }) {
+			return false
+		}
+	}
+	return in.Facts.ForeignData && !in.Facts.Image.Stock
 }
 
 // ports are those that clients of the unit need: the debug port only where its

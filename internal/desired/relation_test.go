@@ -218,6 +218,35 @@ func TestStatusSaysWhatAFailoverServes(t *testing.T) {
 	}
 }
 
+// TestImagesAreTakenOverOnce is about images that another charm's registry wrote as root: as long as one
+// of them runs it may write more.
+func TestImagesAreTakenOverOnce(t *testing.T) {
+	former := []relation.Relation{{ID: "peer:0", Units: map[string]relation.Bag{"docker-registry/1": {"ingress-address": "10.0.0.6"}}}}
+	for _, test := range []struct {
+		name    string
+		foreign bool
+		image   Image
+		peers   []relation.Relation
+		want    bool
+	}{
+		{"own", false, Image{}, nil, false},
+		{"foreign", true, Image{}, nil, true},
+		{"foreign, and a registry that runs as root", true, Image{Stock: true, Major: 2}, nil, false},
+		{"foreign, with a unit of this charm", true, Image{}, peered(map[string]string{"docker-registry/1": "10.0.0.6"}), true},
+		{"foreign, with a unit of another charm", true, Image{}, former, false},
+	} {
+		in := input()
+		in.Facts.ForeignData, in.Facts.Image, in.Relations.Peers = test.foreign, test.image, test.peers
+		state := decide(t, in)
+		if state.TakeOver != test.want {
+			t.Errorf("%s: images are taken over: %v, want %v", test.name, state.TakeOver, test.want)
+		}
+		if test.foreign && !slices.Contains(state.Workload.Capabilities, "DAC_OVERRIDE") {
+			t.Errorf("%s: the registry cannot write among them: %v", test.name, state.Workload.Capabilities)
+		}
+	}
+}
+
 func TestPeersAreToldTheAddress(t *testing.T) {
 	in := input()
 	in.Relations.Peers = peered(nil)

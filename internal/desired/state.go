@@ -8,6 +8,8 @@ type State struct {
 	Files []File
 	// Workload is the registry.
 	Workload Workload
+	// TakeOver says that the images are to become the registry's own.
+	TakeOver bool
 	// Ports are the TCP ports that Juju should have open, ascending.
 	Ports []int
 	// Client is what the host's own Docker needs to talk to the registry; zero for a

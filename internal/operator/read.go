@@ -33,7 +33,10 @@ func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input,
 	if facts.Addresses, err = o.Unit.Addresses(ctx, "website"); err != nil {
 		return desired.Input{}, err
 	}
-	relations, err := o.relations(ctx)
+	if facts.ForeignData, err = o.Host.ForeignData(); err != nil {
+		return desired.Input{}, err
+	}
+	relations, err := o.relations(ctx, facts.ForeignData)
 	if err != nil {
 		return desired.Input{}, err
 	}
@@ -44,9 +47,6 @@ func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input,
 		return desired.Input{}, err
 	}
 	if facts.Htpasswd, err = o.htpasswd(conf.Auth.Basic, facts.Secret); err != nil {
-		return desired.Input{}, err
-	}
-	if facts.ForeignData, err = o.Host.ForeignData(); err != nil {
 		return desired.Input{}, err
 	}
 	if facts.Stopped, err = o.stopped(); err != nil {

@@ -17,8 +17,9 @@ const (
 )
 
 // relations reads of the unit's relations what a decision needs, and no more: every
-// databag costs a hook tool call.
-func (o *Operator) relations(ctx context.Context) (desired.Relations, error) {
+// databag costs a hook tool call. With foreign images it matters who else may write
+// among them.
+func (o *Operator) relations(ctx context.Context, foreign bool) (desired.Relations, error) {
 	var found desired.Relations
 	asked := relation.Parts{Own: true, Event: true}
 	pending, err := o.Host.Record(pendingRecord)
@@ -39,7 +40,7 @@ func (o *Operator) relations(ctx context.Context) (desired.Relations, error) {
 		{&found.Monitors, monitors, always(relation.Parts{Own: true, Units: true})},
 		// Only proxies and clients are told of other units.
 		{&found.Peers, peers, func() relation.Parts {
-			return relation.Parts{Own: true, Units: len(found.Websites)+len(found.Clients) > 0}
+			return relation.Parts{Own: true, Units: foreign || len(found.Websites)+len(found.Clients) > 0}
 		}},
 	} {
 		if *read.into, err = o.Unit.Relations(ctx, read.endpoint, read.parts()); err != nil {

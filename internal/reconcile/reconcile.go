@@ -66,8 +66,10 @@ func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, err
 	} else if note != "" {
 		result.Notes = append(result.Notes, note)
 	}
-	err = r.takeOver(ctx, w, &result)
-	return result, err
+	if !state.TakeOver {
+		return result, nil
+	}
+	return result, r.takeOver(ctx, &result)
 }
 
 // Publish tells what is not told already.
@@ -152,10 +154,7 @@ func (r Reconciler) openPorts(ctx context.Context, want []int) error {
 
 // takeOver goes on with giving foreign files to the registry's user, which the
 // registry does not need to wait for.
-func (r Reconciler) takeOver(ctx context.Context, w desired.Workload, result *Result) error {
-	if w.Sockets == "" || !slices.Contains(w.Capabilities, "DAC_OVERRIDE") {
-		return nil
-	}
+func (r Reconciler) takeOver(ctx context.Context, result *Result) error {
 	progress, err := r.Host.TakeOver(ctx)
 	if err != nil {
 		return err

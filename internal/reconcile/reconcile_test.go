@@ -278,7 +278,7 @@ func TestApplyTakesOverForeignFilesInSteps(t *testing.T) {
 	w := newWorld()
 	w.foreign = 15
 	s := state("new")
-	s.Workload.Capabilities = []string{"DAC_OVERRIDE"}
+	s.TakeOver = true
 	first, err := apply(t, w, nil, s)
 	if err != nil {
 		t.Fatal(err)
@@ -293,18 +293,6 @@ func TestApplyTakesOverForeignFilesInSteps(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, []Result{first, second}); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
-	}
-}
-
-func TestApplyLeavesForeignFilesToAStockImage(t *testing.T) {
-	w := newWorld()
-	s := state("new")
-	s.Workload.Capabilities, s.Workload.Sockets = []string{"DAC_OVERRIDE"}, ""
-	if _, err := apply(t, w, nil, s); err != nil {
-		t.Fatal(err)
-	}
-	if slices.Contains(w.done, "take over") {
-		t.Error("files were taken over from an image that runs as root")
 	}
 }
 
