@@ -75,6 +75,28 @@ func TestFilesStayInTheMachine(t *testing.T) {
 	}
 }
 
+func TestShare(t *testing.T) {
+	network, err := machine.NewNetwork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = network.Close() })
+	one, other := newMachine(t, machine.Options{Network: network}), newMachine(t, machine.Options{Network: network})
+	for _, m := range []*machine.Machine{one, other} {
+		run(t, m, "mkdir", "/srv/shared")
+	}
+	if err := one.Share("/srv/shared", other); err != nil {
+		t.Fatal(err)
+	}
+	run(t, other, "sh", "-c", "echo other >/srv/shared/file")
+	if got := run(t, one, "cat", "/srv/shared/file"); got != "other\n" {
+		t.Errorf("the file of the other machine: %q", got)
+	}
+	if err := one.Share("/srv/none", other); err == nil {
+		t.Error("a directory was shared that is not there")
+	}
+}
+
 func TestCommandEndsWithItsContext(t *testing.T) {
 	m := newMachine(t, machine.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
