@@ -50,6 +50,10 @@ func unitCalls() map[string]facadeCall {
 		"CharmModifiedVersion": func(c *call) (any, error) {
 			return params.IntResult{Result: c.unit.application.modified}, nil
 		},
+		"DestroyAllSubordinates": func(c *call) (any, error) {
+			c.unit.departSubordinates()
+			return nil, nil
+		},
 		"CharmArchiveSha256": archiveSHA256,
 		"LXDProfileRequired": always(params.BoolResult{}),
 		"CanApplyLXDProfile": always(params.BoolResult{}),
@@ -75,6 +79,19 @@ func unitCalls() map[string]facadeCall {
 		bulk["Uniter."+name] = each(answer)
 	}
 	return bulk
+}
+
+// departSubordinates has the subordinates of a unit leave it, as they do when it is removed.
+func (u *Unit) departSubordinates() {
+	for _, r := range u.application.relationsOf() {
+		if r.endpoint.Scope != charm.ScopeContainer {
+			continue
+		}
+		for _, name := range r.visible(u) {
+			r.bag(name).inScope = false
+		}
+	}
+	u.application.model.touch()
 }
 
 func watchHash(fingerprint func(u *Unit) string) facadeCall {
