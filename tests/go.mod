@@ -12,6 +12,7 @@ require (
 	github.com/juju/names/v5 v5.0.0
 	github.com/juju/worker/v3 v3.5.0
 	github.com/rogpeppe/go-internal v1.13.1
+	golang.org/x/crypto v0.35.0
 	golang.org/x/sys v0.30.0
 	google.golang.org/grpc v1.70.0
 	gopkg.in/httprequest.v1 v1.2.1
@@ -126,7 +127,6 @@ require (
 	github.com/vishvananda/netlink v1.3.0 // indirect
 	github.com/vishvananda/netns v0.0.5 // indirect
 	github.com/xdg-go/stringprep v1.0.4 // indirect
-	golang.org/x/crypto v0.35.0 // indirect
 	golang.org/x/net v0.35.0 // indirect
 	golang.org/x/oauth2 v0.27.0 // indirect
 	golang.org/x/sync v0.11.0 // indirect

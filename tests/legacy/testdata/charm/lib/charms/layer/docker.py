@@ -1,0 +1,1 @@
+# A file that goes with the charm.
