@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -59,7 +58,7 @@ func digestIn(dir string, files []desired.File) string {
 		if filepath.Dir(file.Path) == dir {
 			found = true
 			fmt.Fprintf(hash, "%s %d\n", file.Path, len(file.Content))
-			io.WriteString(hash, string(file.Content))
+			hash.Write(file.Content)
 		}
 	}
 	if !found {
