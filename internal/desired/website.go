@@ -52,7 +52,7 @@ func websiteBags(in Input, tls bool) []Databag {
 // to end TLS themselves.
 func service(in Input, tls bool) relation.Service {
 	port := in.Config.HTTP.Port
-	wanted := relation.Service{Name: realm(in.Facts.Unit), Port: port, Options: []string{"mode http", "balance leastconn"}}
+	wanted := relation.Service{Name: realm(in.Facts.Unit), Port: port, Options: []string{"mode http", "balance leastconn", retryElsewhere}}
 	var options string
 	switch {
 	case tls && in.Config.TLS.Reencrypt:
@@ -65,7 +65,7 @@ func service(in Input, tls bool) relation.Service {
 	for i, unit := range units(in) {
 		server := relation.Server{
 			Name: relation.Hyphened(unit.Unit), Address: unit.Address, Port: port,
-			Options: "check inter 2000 rise 2 fall 5 maxconn 4096" + options,
+			Options: watched + options,
 		}
 		// A unit that may not serve yet gets no clients as long as others do.
 		if i > 0 && !shared(in) || !unit.Serves {
@@ -75,6 +75,16 @@ func service(in Input, tls bool) relation.Service {
 	}
 	return wanted
 }
+
+// A registry that ended may be back in a second, and the others have images of their
+// own: a proxy waits for it, but not longer than for what it holds back. A connection
+// that is refused it tries again three times (its charm says so), a second apart. From
+// the first refusal on checks come every half second, so that after five of them, before
+// the last try, the server counts as down and another one is tried.
+const (
+	retryElsewhere = "option redispatch 1"
+	watched        = "check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter"
+)
 
 // checkHTTP has a proxy ask for "/", which needs no password.
 const checkHTTP = "option httpchk GET / HTTP/1.0"
