@@ -256,8 +256,44 @@ func TestImagesAreTakenOverOnce(t *testing.T) {
 func TestPeersAreToldTheAddress(t *testing.T) {
 	in := input()
 	in.Relations.Peers = peered(nil)
-	if diff := cmp.Diff(map[string]string{"address": "10.0.0.5"}, told(t, decide(t, in), "peer:0")); diff != "" {
+	if diff := cmp.Diff(map[string]string{"address": "10.0.0.5", "website": ""}, told(t, decide(t, in), "peer:0")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestOneUnitTellsProxies(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		leads, told, peer bool
+		unrelated         bool
+		want              bool
+	}{
+		{name: "a leader", leads: true, want: true},
+		{name: "a leader whose predecessor still tells", leads: true, peer: true, want: true},
+		{name: "a leader without a proxy", leads: true, told: true, unrelated: true},
+		{name: "a follower"},
+		{name: "a former leader that nobody follows yet", told: true, want: true},
+		{name: "a former leader", told: true, peer: true},
+		{name: "a former leader without a proxy", told: true, unrelated: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := input()
+			in.Facts.Leader = test.leads
+			if !test.unrelated {
+				in.Relations.Websites = behind("10.0.0.9")
+			}
+			in.Relations.Peers = []relation.Relation{{
+				ID: "peer:0", Own: relation.PeerBag("10.0.0.5", test.told),
+				Units: map[string]relation.Bag{"docker-registry/1": relation.PeerBag("10.0.0.6", test.peer)},
+			}}
+			state := decide(t, in)
+			if got := told(t, state, "peer:0")["website"] != ""; got != test.want {
+				t.Errorf("it lets the others know that it tells proxies: %v", got)
+			}
+			if !test.unrelated && (told(t, state, "website:2")["services"] != "") != test.want {
+				t.Errorf("it tells proxies %v", told(t, state, "website:2"))
+			}
+		})
 	}
 }
 

@@ -26,19 +26,34 @@ func shared(in Input) bool {
 	return !alone
 }
 
-// peerBags tell the other units where this one serves.
+// tellsProxies says that the unit tells proxies of all units, as the leader does and no
+// other unit. A former leader goes on until another one is known to do so: a proxy that
+// nobody tells anything closes its port. Juju runs no hook for it when it is deposed.
+func tellsProxies(in Input) bool {
+	if len(in.Relations.Websites) == 0 {
+		return false
+	}
+	tells := in.Facts.Leader
+	for _, peers := range in.Relations.Peers {
+		other := slices.ContainsFunc(peers.Peers(), func(p relation.Peer) bool { return p.Tells })
+		tells = tells || peers.Tells() && !other
+	}
+	return tells
+}
+
+// peerBags tell the other units where this one serves, and that it tells proxies.
 func peerBags(in Input) []Databag {
 	var bags []Databag
 	for _, peers := range in.Relations.Peers {
-		bags = append(bags, Databag{Relation: peers.ID, Now: peers.Own, Settings: relation.PeerBag(in.Facts.Address())})
+		bags = append(bags, Databag{Relation: peers.ID, Now: peers.Own, Settings: relation.PeerBag(in.Facts.Address(), tellsProxies(in))})
 	}
 	return bags
 }
 
-// websiteBags tell proxies of all units: the leader does, and no other unit.
+// websiteBags tell proxies of all units, or nothing.
 func websiteBags(in Input, tls bool) []Databag {
 	bag := relation.NoWebsite()
-	if in.Facts.Leader {
+	if tellsProxies(in) {
 		bag = relation.Website{Address: in.Facts.Address(), Service: service(in, tls)}.Bag()
 	}
 	var bags []Databag

@@ -137,16 +137,22 @@ func TestMonitorBag(t *testing.T) {
 
 func TestPeers(t *testing.T) {
 	r := Relation{Units: map[string]Bag{
-		"docker-registry/10": {"address": "10.0.0.10", "ingress-address": "192.0.2.10"},
+		"docker-registry/10": {"address": "10.0.0.10", "ingress-address": "192.0.2.10", "website": "told"},
 		"docker-registry/9":  {"private-address": "10.0.0.9"},
 		"docker-registry/2":  {},
 	}}
-	want := []Peer{{"docker-registry/9", "10.0.0.9", false}, {"docker-registry/10", "10.0.0.10", true}}
+	want := []Peer{{"docker-registry/9", "10.0.0.9", false, false}, {"docker-registry/10", "10.0.0.10", true, true}}
 	if diff := cmp.Diff(want, r.Peers()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(Bag{"address": "10.0.0.5"}, PeerBag("10.0.0.5")); diff != "" {
-		t.Error(diff)
+	for tells, told := range map[bool]string{true: "told", false: ""} {
+		bag := PeerBag("10.0.0.5", tells)
+		if diff := cmp.Diff(Bag{"address": "10.0.0.5", "website": told}, bag); diff != "" {
+			t.Error(diff)
+		}
+		if got := (Relation{Own: bag}).Tells(); got != tells {
+			t.Errorf("%v tells: %v", bag, got)
+		}
 	}
 }
 
