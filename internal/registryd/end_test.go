@@ -1,15 +1,19 @@
 package registryd_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -118,6 +122,50 @@ func TestStopFinishesRequests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStopAnswersWhoHasConnected stops a server that has a connection without a request,
+// as a client's whose request is on its way.
+func TestStopAnswersWhoHasConnected(t *testing.T) {
+	u := start(t, filesystem("127.0.0.1:0"))
+	url, err := url.Parse(u.url("/v2/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", url.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	u.stop()
+	for u.server.Status().State != registryd.StateRetiring {
+		if t.Context().Err() != nil {
+			t.Fatal("server does not end")
+		}
+	}
+	for { // until nobody listens any more
+		other, err := net.Dial("tcp", url.Host)
+		if err != nil {
+			break
+		}
+		_ = other.Close()
+	}
+	time.Sleep(100 * time.Millisecond)
+	request, err := http.NewRequestWithContext(t.Context(), "GET", url.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := request.Write(conn); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), request)
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	if response.StatusCode != http.StatusOK || !response.Close {
+		t.Errorf("answer %s, closes %v", response.Status, response.Close)
+	}
+	u.join()
 }
 
 // TestDrainTimeout stops a server with a request that does not end.

@@ -21,6 +21,9 @@ const (
 	// idleGrace is how long idle connections are kept while the server retires, so that
 	// a client's next request finds its connection open and is told to open another.
 	idleGrace = 5 * time.Second
+	// freshGrace is how long a new connection may take to its first request before the end
+	// of the server does not wait for it any more. net/http has the same patience.
+	freshGrace = 5 * time.Second
 )
 
 // transport is how a connection is spoken to.
@@ -42,10 +45,13 @@ type front struct {
 	conns     atomic.Int64
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup
+
+	mu    sync.Mutex
+	fresh map[net.Conn]time.Time // without a request so far, and since when
 }
 
 func newFront(log *slog.Logger, choose func() transport, handler http.Handler) *front {
-	f := &front{log: log, transport: choose, plainIn: newQueue(), h2cIn: newQueue()}
+	f := &front{log: log, transport: choose, plainIn: newQueue(), h2cIn: newQueue(), fresh: make(map[net.Conn]time.Time)}
 	cleartext := new(http.Protocols)
 	cleartext.SetHTTP1(true)
 	cleartext.SetHTTP2(true)
@@ -62,9 +68,15 @@ func (f *front) server(handler http.Handler, protocols *http.Protocols) *http.Se
 		Handler:   f.parting(handler),
 		Protocols: protocols,
 		ConnState: f.count,
-		ErrorLog:  slog.NewLogLogger(f.log.Handler(), slog.LevelInfo),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
+		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelInfo),
 	}
 }
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
 
 func (f *front) run(server *http.Server, in *queue) {
 	if err := server.Serve(in); !errors.Is(err, http.ErrServerClosed) {
@@ -76,6 +88,9 @@ func (f *front) run(server *http.Server, in *queue) {
 // retires, over HTTP/2 too: there the header makes net/http send GOAWAY.
 func (f *front) parting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+			f.age(conn)
+		}
 		if f.retiring.Load() {
 			w.Header().Set("Connection", "close")
 		}
@@ -83,12 +98,38 @@ func (f *front) parting(next http.Handler) http.Handler {
 	})
 }
 
-func (f *front) count(_ net.Conn, state http.ConnState) {
+func (f *front) count(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		f.conns.Add(1)
 	case http.StateClosed, http.StateHijacked:
 		f.conns.Add(-1)
+		f.age(conn)
+	}
+}
+
+// age notes that a connection has had a request, or never will.
+func (f *front) age(conn net.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.fresh, conn)
+}
+
+// awaitFirst waits until every connection has had its first request. net/http closes a
+// connection without an answer where it reads a request after the shutdown has begun.
+func (f *front) awaitFirst(ctx context.Context) {
+	waits := func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, since := range f.fresh {
+			if time.Since(since) < freshGrace {
+				return true
+			}
+		}
+		return false
+	}
+	for waits() && ctx.Err() == nil {
+		sleep(ctx, acceptPause)
 	}
 }
 
@@ -119,6 +160,9 @@ func (f *front) take(conn net.Conn) {
 	if how.tls != nil {
 		conn = tls.Server(conn, how.tls)
 	}
+	f.mu.Lock()
+	f.fresh[conn] = time.Now()
+	f.mu.Unlock()
 	in := f.plainIn
 	if how.h2c {
 		in = f.h2cIn
@@ -157,6 +201,7 @@ func (f *front) handOver(ctx context.Context, socket *listen.Socket) {
 func (f *front) shutdown(ctx context.Context) error {
 	f.retiring.Store(true)
 	f.accepting.Wait()
+	f.awaitFirst(ctx)
 	err := errors.Join(f.plain.Shutdown(ctx), f.h2c.Shutdown(ctx))
 	if err != nil {
 		err = errors.Join(err, f.plain.Close(), f.h2c.Close())
