@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,11 +48,15 @@ type front struct {
 	serving   sync.WaitGroup
 
 	mu    sync.Mutex
-	fresh map[net.Conn]time.Time // without a request so far, and since when
+	fresh map[net.Conn]time.Time           // without a request so far, and since when
+	loops map[*listen.Socket]chan struct{} // closed when nobody accepts there any more
 }
 
 func newFront(log *slog.Logger, choose func() transport, handler http.Handler) *front {
-	f := &front{log: log, transport: choose, plainIn: newQueue(), h2cIn: newQueue(), fresh: make(map[net.Conn]time.Time)}
+	f := &front{
+		log: log, transport: choose, plainIn: newQueue(), h2cIn: newQueue(),
+		fresh: make(map[net.Conn]time.Time), loops: make(map[*listen.Socket]chan struct{}),
+	}
 	cleartext := new(http.Protocols)
 	cleartext.SetHTTP1(true)
 	cleartext.SetHTTP2(true)
@@ -133,12 +138,17 @@ func (f *front) awaitFirst(ctx context.Context) {
 	}
 }
 
-// serve accepts connections on socket until it is closed.
+// serve accepts connections on socket until it is left.
 func (f *front) serve(socket *listen.Socket) {
+	ended := make(chan struct{})
+	f.mu.Lock()
+	f.loops[socket] = ended
+	f.mu.Unlock()
 	f.accepting.Go(func() {
+		defer close(ended)
 		for {
 			conn, err := socket.Accept()
-			if errors.Is(err, net.ErrClosed) {
+			if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 				return
 			}
 			if err != nil {
@@ -170,10 +180,19 @@ func (f *front) take(conn net.Conn) {
 	in.put(conn)
 }
 
-// leave closes socket after it has taken in what the kernel had accepted there.
+// leave closes socket after it has taken in what the kernel had accepted there. Nobody
+// may be accepting then: the kernel would go on until he has noticed.
 func (f *front) leave(socket *listen.Socket) {
-	conns, err := socket.Drain()
-	err = errors.Join(err, socket.Close())
+	f.mu.Lock()
+	ended, served := f.loops[socket]
+	delete(f.loops, socket)
+	f.mu.Unlock()
+	err := socket.Interrupt()
+	if served && err == nil {
+		<-ended
+	}
+	conns, drained := socket.Drain()
+	err = errors.Join(err, drained, socket.Close())
 	for _, conn := range conns {
 		f.take(conn)
 	}

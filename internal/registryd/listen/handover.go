@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,17 @@ func (s *Socket) Yield() error {
 		return fmt.Errorf("cannot yield %s to a successor: %w", s.addr, err)
 	}
 	return nil
+}
+
+// Interrupt makes Accept fail with [os.ErrDeadlineExceeded], now and from now on. The
+// kernel goes on as before: while somebody accepts, Close would only ask it to end, and
+// what came until then would be reset.
+func (s *Socket) Interrupt() error {
+	listener, ok := s.Listener.(interface{ SetDeadline(time.Time) error })
+	if !ok {
+		return fmt.Errorf("cannot interrupt %s: it knows no deadline", s.addr)
+	}
+	return listener.SetDeadline(time.Unix(1, 0))
 }
 
 // Drain returns the connections that wait to be accepted, without waiting for more. What

@@ -136,6 +136,34 @@ func TestYield(t *testing.T) {
 	}
 }
 
+// TestInterrupt ends an accept that waits, and loses no connection by it.
+func TestInterrupt(t *testing.T) {
+	socket := open(t, "127.0.0.1:0")
+	accepted := make(chan error)
+	go func() {
+		_, err := socket.Accept()
+		accepted <- err
+	}()
+	if err := socket.Interrupt(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-accepted; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Accept: %v", err)
+	}
+	conn, err := net.Dial("tcp", socket.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conns, err := socket.Drain()
+	if err != nil || len(conns) != 1 {
+		t.Errorf("Drain returned %d connections, want 1 (error %v)", len(conns), err)
+	}
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+}
+
 // TestDrain leaves connections in the kernel's queue; each must come out of it.
 func TestDrain(t *testing.T) {
 	socket := open(t, "127.0.0.1:0")
