@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,6 +20,7 @@ import (
 	charm "docker-registry-operator"
 	"docker-registry-operator/internal/config"
 	"docker-registry-operator/internal/desired"
+	"docker-registry-operator/internal/relation"
 )
 
 // defaults are the options of config.yaml that have a default.
@@ -297,6 +299,33 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	}
 	if len(w.unit.ports) > 0 || !w.machine.removed || len(w.docker.removed) == 0 || len(w.native.removed) == 0 {
 		t.Errorf("ports %v, host cleared %v, removed %v and %v", w.unit.ports, w.machine.removed, w.docker.removed, w.native.removed)
+	}
+}
+
+// TestStopLetsProxiesNotice is about a unit that others take the place of.
+func TestStopLetsProxiesNotice(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		others map[string]relation.Bag
+		want   time.Duration
+	}{
+		{"alone", nil, 0},
+		{"with another", map[string]relation.Bag{"docker-registry/1": {}}, noticeTime},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := fresh(t)
+				w.converge(t)
+				w.unit.relations = map[string][]relation.Relation{peers: {{ID: "peer:0", Units: test.others}}}
+				began := time.Now()
+				if err := w.Stop(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took != test.want || len(w.docker.removed) == 0 {
+					t.Errorf("took %s, want %s; removed %v", took, test.want, w.docker.removed)
+				}
+			})
+		})
 	}
 }
 

@@ -3,9 +3,12 @@ package operator
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"docker-registry-operator/internal/desired"
 	"docker-registry-operator/internal/reconcile"
+	"docker-registry-operator/internal/relation"
 )
 
 // stoppedRecord remembers that an operator stopped the registry, so that no hook
@@ -38,11 +41,33 @@ func (o *Operator) stopped() (bool, error) {
 	return record != "", err
 }
 
+// noticeTime is how long a unit whose registry is down puts off its end. A proxy needs up
+// to 4 s to notice, by five checks in a row, the first of which comes within 2 s.
+const noticeTime = 5 * time.Second
+
 // Stop takes the registry down, because the unit is about to go.
 func (o *Operator) Stop(ctx context.Context) error {
 	return errors.Join(
 		o.removeRegistry(ctx),
-		o.report(ctx, desired.Status{Level: desired.Maintenance, Message: "Registry stopped; the unit is being removed."}))
+		o.report(ctx, desired.Status{Level: desired.Maintenance, Message: "Registry stopped; the unit is being removed."}),
+		o.letNotice(ctx))
+}
+
+// letNotice returns when proxies have noticed that the registry is down and turned to
+// another unit, if there is one. Juju tells the other units that this one goes once it
+// has gone, and their leader tells proxies. A proxy that has to forget a server before it
+// has noticed refuses what it holds back for it.
+func (o *Operator) letNotice(ctx context.Context) error {
+	found, err := o.Unit.Relations(ctx, peers, relation.Parts{Units: true})
+	if err != nil || !slices.ContainsFunc(found, func(r relation.Relation) bool { return len(r.Units) > 0 }) {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(noticeTime):
+		return nil
+	}
 }
 
 // Remove takes everything off the machine but the images.
