@@ -130,16 +130,16 @@ func TestWebsiteIsToldByTheLeader(t *testing.T) {
    - option redispatch 1
    - option httpchk GET / HTTP/1.0
   servers:
-   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter]
+   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter]
 `},
 		{"with others", func(*Input) {}, `   - mode http
    - balance leastconn
    - option redispatch 1
    - option httpchk GET / HTTP/1.0
   servers:
-   - [docker-registry-1, 10.0.0.1, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter]
-   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter backup]
-   - [docker-registry-10, 10.0.0.10, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter backup]
+   - [docker-registry-1, 10.0.0.1, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter]
+   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter backup]
+   - [docker-registry-10, 10.0.0.10, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter backup]
 `},
 		{"shared storage, one that may not serve yet", func(in *Input) {
 			in.Config.Storage.Backend = config.S3{Bucket: "b"}
@@ -149,16 +149,16 @@ func TestWebsiteIsToldByTheLeader(t *testing.T) {
    - option redispatch 1
    - option httpchk GET / HTTP/1.0
   servers:
-   - [docker-registry-1, 10.0.0.1, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter]
-   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter]
-   - [docker-registry-10, 10.0.0.10, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter backup]
+   - [docker-registry-1, 10.0.0.1, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter]
+   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter]
+   - [docker-registry-10, 10.0.0.10, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter backup]
 `},
 		{"TLS", func(in *Input) { in.Facts.Files, in.Relations.Peers = secured(t, 2040).Facts.Files, nil }, `   - mode tcp
    - balance leastconn
    - option redispatch 1
    - option httpchk GET / HTTP/1.0
   servers:
-   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter check-ssl verify none]
+   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter check-ssl verify none]
 `},
 		{"TLS that asks for certificates", func(in *Input) {
 			in.Facts.Files, in.Relations.Peers = secured(t, 2040).Facts.Files, nil
@@ -167,7 +167,7 @@ func TestWebsiteIsToldByTheLeader(t *testing.T) {
    - balance leastconn
    - option redispatch 1
   servers:
-   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter]
+   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter]
 `},
 		{"TLS ended by the proxy", func(in *Input) {
 			in.Facts.Files, in.Relations.Peers = secured(t, 2040).Facts.Files, nil
@@ -179,7 +179,7 @@ func TestWebsiteIsToldByTheLeader(t *testing.T) {
    - http-request set-header X-Forwarded-Proto https
   crts: [DEFAULT]
   servers:
-   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter ssl check-ssl ca-file /etc/docker/registry/ca.crt verify required crt /var/lib/haproxy/default.pem]
+   - [docker-registry-2, 10.0.0.5, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter ssl check-ssl ca-file /etc/docker/registry/ca.crt verify required crt /var/lib/haproxy/default.pem]
 `},
 	} {
 		t.Run(test.name, func(t *testing.T) {

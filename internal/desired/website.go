@@ -94,11 +94,11 @@ func service(in Input, tls bool) relation.Service {
 // A registry that ended may be back in a second, and the others have images of their
 // own: a proxy waits for it, but not longer than for what it holds back. A connection
 // that is refused it tries again three times (its charm says so), a second apart. From
-// the first refusal on checks come every half second, so that after five of them, before
-// the last try, the server counts as down and another one is tried.
+// the first refusal on checks come every 0.4 s, so that after five of them, a second
+// before the last try, the server counts as down and another one is tried.
 const (
 	retryElsewhere = "option redispatch 1"
-	watched        = "check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 500 observe layer4 error-limit 1 on-error fastinter"
+	watched        = "check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter"
 )
 
 // checkHTTP has a proxy ask for "/", which needs no password.
