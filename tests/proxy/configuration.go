@@ -8,12 +8,14 @@ import (
 	"strings"
 )
 
-// common is what the charm gives HAProxy whatever is asked for, but for the socket of the machine's
-// log, for which there is standard output, and for what it says of ciphers.
+// common is what the charm gives HAProxy whatever is asked for, but for what it says of ciphers and of
+// the log. That is complete here, and goes to standard output, for the sake of which there is one
+// thread: of several that write at a time, some give up.
 const common = `global
     maxconn 4096
     user haproxy
     group haproxy
+    nbthread 1
     log stdout format raw local0
     ssl-default-bind-options prefer-client-ciphers no-sslv3 no-tlsv10 no-tlsv11 no-tls-tickets
     ssl-default-server-options no-sslv3 no-tlsv10 no-tlsv11 no-tls-tickets
@@ -22,7 +24,6 @@ defaults
     log global
     mode http
     option httplog
-    option dontlognull
     retries 3
     timeout queue 20000
     timeout connect 5000

@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // An Exchange is what HAProxy logged of one request or, in mode tcp, of one connection, when it was over.
 type Exchange struct {
+	// At is when it began, to the millisecond.
+	At time.Time
+
 	// Client is the address and port that the connection came from.
 	Client string
 
@@ -49,11 +53,15 @@ func (p *Proxy) Exchanges() ([]Exchange, error) {
 // of which the first is of mode http. Other lines are about HAProxy itself.
 func exchange(line string) (Exchange, bool) {
 	fields := strings.SplitN(line, " ", 13)
-	if len(fields) < 9 || !strings.HasPrefix(fields[1], "[") {
+	if len(fields) < 9 {
+		return Exchange{}, false
+	}
+	at, err := time.ParseInLocation("[02/Jan/2006:15:04:05.000]", fields[1], time.Local)
+	if err != nil {
 		return Exchange{}, false
 	}
 	_, server, _ := strings.Cut(fields[3], "/")
-	e := Exchange{Client: fields[0], Server: strings.TrimPrefix(server, "<NOSRV>")}
+	e := Exchange{At: at, Client: fields[0], Server: strings.TrimPrefix(server, "<NOSRV>")}
 	times := strings.Split(fields[4], "/")
 	switch {
 	case len(times) == 3:

@@ -96,15 +96,29 @@ func (p *Proxy) Configure(ctx context.Context, bags Databags) (changed bool, err
 	if err := p.check(ctx, text); err != nil {
 		return false, fmt.Errorf("cannot configure haproxy: %w", err)
 	}
-	if err := p.signal(syscall.SIGUSR2); err != nil {
-		return false, fmt.Errorf("cannot reload haproxy: %w", err)
+	if err := p.reload(ctx); err != nil {
+		return false, err
 	}
 	p.text = text
+	return true, nil
+}
+
+// Reload has HAProxy read its configuration, and the certificates that this names, anew.
+func (p *Proxy) Reload(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reload(ctx)
+}
+
+func (p *Proxy) reload(ctx context.Context) error {
+	if err := p.signal(syscall.SIGUSR2); err != nil {
+		return fmt.Errorf("cannot reload haproxy: %w", err)
+	}
 	p.reloads++
 	if err := p.awaitWorker(ctx); err != nil {
-		return false, fmt.Errorf("cannot reload haproxy: %w\n%s", err, p.tail())
+		return fmt.Errorf("cannot reload haproxy: %w\n%s", err, p.tail())
 	}
-	return true, nil
+	return nil
 }
 
 // check writes the configuration where HAProxy reads it, once it would be accepted.

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
@@ -138,17 +139,37 @@ func (s *site) pull(clients int, images []image) *pulls {
 	p := &pulls{images: images, stop: make(chan struct{})}
 	for number := range clients {
 		p.clients.Go(func() {
-			client := s.client(s.front.Address())
-			client.Transport.(*http.Transport).DisableKeepAlives = number%4 == 2
-			defer client.CloseIdleConnections()
-			p.work(registry{s.url(), client}, number)
+			p.work(s.newPuller(number%4 == 2), number)
 		})
 	}
 	s.Cleanup(p.end)
 	return p
 }
 
-func (p *pulls) work(r registry, next int) {
+// A puller is one client, who sends one request after the other.
+type puller struct {
+	registry
+	// local is the client's end of the connection that was used, or opened, last.
+	local atomic.Value
+}
+
+func (s *site) newPuller(fresh bool) *puller {
+	p := &puller{registry: registry{s.url(), s.client(s.front.Address())}}
+	transport := p.client.Transport.(*http.Transport)
+	transport.DisableKeepAlives = fresh
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err == nil {
+			p.local.Store(conn.LocalAddr().String())
+		}
+		return conn, err
+	}
+	return p
+}
+
+func (p *pulls) work(r *puller, next int) {
+	defer r.client.CloseIdleConnections()
 	for ; ; next++ {
 		select {
 		case <-p.stop:
@@ -170,25 +191,26 @@ func (p *pulls) work(r registry, next int) {
 }
 
 // get sends one request, whose query tells it from all others.
-func (p *pulls) get(r registry, path string, want []byte) bool {
+func (p *pulls) get(r *puller, path string, want []byte) bool {
 	n := int(p.numbers.Add(1))
 	done := request{number: n, path: fmt.Sprintf("%s?request=%d", path, n), began: time.Now()}
-	done.err = done.send(r, want)
+	done.err = r.get(done.path, want)
 	done.ended = time.Now()
+	done.local, _ = r.local.Load().(string)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.requests = append(p.requests, done)
 	return done.err == nil
 }
 
-func (d *request) send(r registry, want []byte) error {
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { d.local = info.Conn.LocalAddr().String() }}
-	asked, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), http.MethodGet, r.base+d.path, nil)
+func (p *puller) get(path string, want []byte) error {
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { p.local.Store(info.Conn.LocalAddr().String()) }}
+	asked, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), http.MethodGet, p.base+path, nil)
 	if err != nil {
 		return err
 	}
 	asked.Header.Set("Accept", manifestType)
-	response, err := r.client.Do(asked)
+	response, err := p.client.Do(asked)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ import (
 
 const (
 	// patience bounds each test. Idle cores need a fraction.
-	patience = 50 * time.Second
+	patience = 3 * time.Minute
 
 	// hookTime is how long after a change of a databag the proxy takes it over: HAProxy's charm has a
 	// hook to run.
@@ -77,18 +77,24 @@ func (s *site) machine(name string) *machine.Machine {
 	return newMachine(s.T, machine.Options{Name: name, Network: s.network})
 }
 
-// deploy deploys units, waits for them, and relates them to the proxy; see settle. They run without an engine,
-// which makes no difference to who talks to them.
+// deploy makes machines for that many units and deploys those; see deployOn.
 func (s *site) deploy(units int, config map[string]string) {
+	s.Helper()
+	var machines []*machine.Machine
+	for number := range units {
+		machines = append(machines, s.machine(fmt.Sprintf("unit-%d", number)))
+	}
+	s.deployOn(machines, config)
+}
+
+// deployOn deploys units, waits for them, and relates them to the proxy; see settle. They run without
+// an engine, which makes no difference to who talks to them.
+func (s *site) deployOn(machines []*machine.Machine, config map[string]string) {
 	s.Helper()
 	charm, err := gobuild.Charm(s.ctx)
 	check(s.T, err)
 	options := juju.Options{Config: map[string]string{"registry-runtime": "native"}}
 	maps.Copy(options.Config, config)
-	var machines []*machine.Machine
-	for number := range units {
-		machines = append(machines, s.machine(fmt.Sprintf("unit-%d", number)))
-	}
 	s.app, err = s.model.Deploy(s.ctx, charm, options, machines...)
 	check(s.T, err)
 	check(s.T, s.app.WaitIdle(s.ctx))
