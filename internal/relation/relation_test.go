@@ -122,7 +122,7 @@ func TestWebsite(t *testing.T) {
 }
 
 func TestMonitorBag(t *testing.T) {
-	want := Bag{"primary": "True", "monitors": `monitors:
+	want := Bag{"primary": "True", "timestamp": "", "monitors": `monitors:
   remote:
     nrpe:
       docker_registry:
