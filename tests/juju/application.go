@@ -205,14 +205,25 @@ func (a *Application) Status() Status {
 	return a.status
 }
 
-// WaitIdle waits until every unit is idle; see Unit.WaitIdle.
+// WaitIdle waits until every unit is idle at the same time; see Unit.WaitIdle. What one unit does last
+// may be news for another.
 func (a *Application) WaitIdle(ctx context.Context) error {
-	for _, unit := range a.Units() {
-		if err := unit.WaitIdle(ctx); err != nil {
-			return err
+	for {
+		for _, unit := range a.Units() {
+			if err := unit.WaitIdle(ctx); err != nil {
+				return err
+			}
+		}
+		if a.idle() {
+			return nil
 		}
 	}
-	return nil
+}
+
+func (a *Application) idle() bool {
+	a.model.mu.Lock()
+	defer a.model.mu.Unlock()
+	return !slices.ContainsFunc(a.units, func(u *Unit) bool { return !u.idle() })
 }
 
 func (a *Application) revision() *revision { return a.revisions[len(a.revisions)-1] }
