@@ -78,23 +78,24 @@ func (s *site) inEffect(present ...neighbour) {
 	}
 }
 
-// moveLeader has the unit after the leader lead, if there is one. Both learn of it by a hook, which
-// comes some time after the agent knows.
+// moveLeader has the unit after the leader lead, if there is one, and then each unit look at how things
+// are, as update-status has it do every few minutes. The new leader runs a hook for it some time after
+// its agent knows, but the old one only if leader settings have changed since it last heard of them.
 func (s *site) moveLeader() {
 	s.t.Helper()
-	units, old := s.app.Units(), s.app.Leader()
+	units := s.app.Units()
 	if len(units) == 1 {
 		return
 	}
-	next := units[(slices.Index(units, old)+1)%len(units)]
-	wanted := map[*juju.Unit]string{old: "leader-settings-changed", next: "leader-elected"}
-	before := map[*juju.Unit]int{old: len(old.Hooks()), next: len(next.Hooks())}
+	next := units[(slices.Index(units, s.app.Leader())+1)%len(units)]
+	before := len(next.Hooks())
 	s.app.SetLeader(next)
-	for u, name := range wanted {
-		for !slices.ContainsFunc(u.Hooks()[before[u]:], func(h *juju.Hook) bool { return h.Name == name }) {
-			s.must(s.ctx.Err())
-			time.Sleep(10 * time.Millisecond)
-		}
+	for !slices.ContainsFunc(next.Hooks()[before:], func(h *juju.Hook) bool { return h.Name == "leader-elected" }) {
+		s.must(s.ctx.Err())
+		time.Sleep(10 * time.Millisecond)
+	}
+	for _, u := range units {
+		u.UpdateStatus()
 	}
 	s.settle()
 }
