@@ -35,7 +35,11 @@ func TestKilledHookIsRetried(t *testing.T) {
 	u := app.Units()[0]
 	before := len(u.Hooks())
 	check(t, app.SetConfig(map[string]string{"wait": "config-changed"}))
-	hook, killed, err := u.KillHook(w.ctx, 300*time.Millisecond)
+	check(t, u.WaitHook(w.ctx, "config-changed"))
+	for !running(t, u, "sleep 3210") {
+		time.Sleep(10 * time.Millisecond)
+	}
+	hook, killed, err := u.KillHook(w.ctx, 0)
 	check(t, err)
 	if !killed || hook.Name != "config-changed" {
 		t.Errorf("killed %v: %s", killed, hook)
