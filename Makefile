@@ -11,6 +11,7 @@ export CGO_ENABLED := 0
 GOBUILD := go build -v -trimpath -buildvcs=false -ldflags='-s -w'
 # The first build of the tests' own tools takes minutes on two cores.
 TEST_TIMEOUT := 45m
+# Each package of the tests' own module fills the machine with machines: one at a time.
 # TESTFLAGS goes to go test, as in `make test TESTFLAGS=-v`.
 TESTFLAGS ?=
 
@@ -42,7 +43,7 @@ demo-down: build ## take down what `make demo` left running, with its images
 
 test: ## run all tests; what a machine cannot run is skipped by name
 	go test -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
-	cd tests && go test -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
+	cd tests && go test -p 1 -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
 
 lint: ## check formatting and run go vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }

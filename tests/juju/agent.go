@@ -61,7 +61,7 @@ func (u *Unit) StartAgent(ctx context.Context) error {
 	if err := a.cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start agent of %s: %w", u.name, err)
 	}
-	u.agent, u.asked, u.leads = a, time.Now(), false
+	u.agent, u.asked, u.leads, u.updating = a, time.Now(), false, u.updates > 0
 	go u.attend(a)
 	return nil
 }

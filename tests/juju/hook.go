@@ -109,6 +109,7 @@ func (u *Unit) end(end wire.HookEnd) {
 	switch {
 	case u.running == nil:
 	case end.Missing:
+		u.updated()
 		u.running = nil
 	default:
 		u.running.Err = end.Error
@@ -116,7 +117,15 @@ func (u *Unit) end(end wire.HookEnd) {
 	}
 }
 
+// updated notes the end of the hook that runs.
+func (u *Unit) updated() {
+	if u.running.Name == "update-status" && u.updates == 0 {
+		u.updating = false
+	}
+}
+
 func (u *Unit) finish(at time.Time) {
+	u.updated()
 	u.running.Duration = at.Sub(u.running.Start)
 	u.hooks = append(u.hooks, u.running)
 	u.running = nil

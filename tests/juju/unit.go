@@ -42,6 +42,7 @@ type Unit struct {
 	leads       bool
 	asked       time.Time
 	updates     int
+	updating    bool // from when an update-status hook is made due until one has ended
 	agent       *agent
 	gone        bool
 }
@@ -132,6 +133,7 @@ func (u *Unit) lock() (unlock func()) {
 func (u *Unit) UpdateStatus() {
 	defer u.lock()()
 	u.updates++
+	u.updating = true
 	u.application.model.touch()
 }
 
@@ -206,7 +208,7 @@ func (u *Unit) WaitIdle(ctx context.Context) error {
 }
 
 func (u *Unit) idle() bool {
-	if u.agent == nil || u.agentStatus.Status != "idle" || u.running != nil || u.updates > 0 ||
+	if u.agent == nil || u.agentStatus.Status != "idle" || u.running != nil || u.updating ||
 		u.life != alive || time.Since(u.asked) < settle || u.leads != (u.application.leader == u.name) {
 		return false
 	}
