@@ -18,6 +18,10 @@ import (
 // learning of a change and acting on it the agent does not speak for a few milliseconds.
 const settle = 250 * time.Millisecond
 
+// settleUpdate is the same for one that was told that update-status is due. It drops that without a
+// word where something else has come in between.
+const settleUpdate = 3 * time.Second
+
 // A Unit is one unit of an application, on a machine of its own.
 type Unit struct {
 	application *Application
@@ -208,8 +212,12 @@ func (u *Unit) WaitIdle(ctx context.Context) error {
 }
 
 func (u *Unit) idle() bool {
-	if u.agent == nil || u.agentStatus.Status != "idle" || u.running != nil || u.updating ||
-		u.life != alive || time.Since(u.asked) < settle || u.leads != (u.application.leader == u.name) {
+	quiet := time.Since(u.asked)
+	if u.agent == nil || u.agentStatus.Status != "idle" || u.running != nil || u.updates > 0 ||
+		u.life != alive || u.leads != (u.application.leader == u.name) {
+		return false
+	}
+	if quiet < settle || u.updating && quiet < settleUpdate {
 		return false
 	}
 	watchers := 0
