@@ -1,0 +1,3 @@
+module docker-registry-operator/tests/engine
+
+go 1.26.0
