@@ -1,8 +1,10 @@
 package registryd
 
-// This is the one list of what the registry is linked with. Each of these packages
-// registers itself with distribution under the name that config.yml uses.
+// This is the one list of what the registry is linked with. Each of distribution's
+// packages registers itself under the name that config.yml uses.
 import (
+	"sync"
+
 	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd"
 	_ "github.com/distribution/distribution/v3/registry/auth/silly"
 	_ "github.com/distribution/distribution/v3/registry/auth/token"
@@ -15,4 +17,10 @@ import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/middleware/redirect"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/middleware/rewrite"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/s3-aws"
+
+	"docker-registry-operator/internal/registryd/swift"
 )
+
+// registerDrivers makes our own drivers known to distribution, which has one list of them
+// for the whole process.
+var registerDrivers = sync.OnceFunc(swift.Register)
