@@ -1,0 +1,123 @@
+package storagetest
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"docker-registry-operator/tests/engine/s3"
+)
+
+// bucket is the bucket or container that tests share.
+const bucket = "images"
+
+// backend is a kind of storage.
+type backend struct {
+	name string
+	// start runs the engine, once.
+	start func(*testing.T) error
+	// storage is the section of the driver for images below a directory, which begins with a slash. With
+	// an address the driver finds the engine there.
+	storage func(directory, address string) section
+	// files are the files on the engine's disk that hold the bytes of objects below a directory.
+	files func(directory string) ([]string, error)
+	// engine is what the images are in, apart from the machine's own disk.
+	engine engine
+	// address is the TCP address of the engine.
+	address string
+	// secrets must never be told.
+	secrets []string
+	// large says that blobs of a gibibyte are tried here: it takes long, and once for each driver is
+	// enough.
+	large bool
+
+	once sync.Once
+	err  error
+}
+
+// engine is a server that keeps its data while it does not run.
+type engine interface {
+	Start(ctx context.Context) error
+	Kill()
+	Close()
+}
+
+// prepare skips the test where the engine cannot run.
+func (b *backend) prepare(t *testing.T) {
+	t.Helper()
+	b.once.Do(func() { b.err = b.start(t) })
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+}
+
+// The backends, each started when it is first wanted.
+var (
+	onDisk = newFilesystem()
+	onS3   = newS3()
+
+	everywhere = []*backend{onDisk, onS3}
+	remote     = []*backend{onS3}
+)
+
+func newFilesystem() *backend {
+	b := &backend{name: "filesystem", large: true}
+	var root string
+	b.start = func(*testing.T) (err error) {
+		root, err = os.MkdirTemp("", "storagetest-images-")
+		atEnd(func() { _ = os.RemoveAll(root) })
+		return err
+	}
+	b.storage = func(directory, _ string) section {
+		return section{"filesystem": section{"rootdirectory": filepath.Join(root, directory)}}
+	}
+	b.files = func(directory string) ([]string, error) { return filesBelow(filepath.Join(root, directory)) }
+	return b
+}
+
+func newS3() *backend {
+	b := &backend{name: "s3", large: true}
+	var server *s3.Server
+	b.start = func(t *testing.T) (err error) {
+		// Not the test's context: the server outlives the test.
+		if server, err = s3.Start(context.Background(), s3.Options{}); err != nil {
+			return err
+		}
+		atEnd(server.Close)
+		b.engine, b.address, b.secrets = server, server.Address, []string{server.SecretKey}
+		return server.MakeBucket(bucket)
+	}
+	b.storage = func(directory, address string) section {
+		return section{"s3": section{
+			"regionendpoint": "http://" + address, "region": server.Region, "bucket": bucket, "forcepathstyle": true,
+			"secure": false, "accesskey": server.AccessKey, "secretkey": server.SecretKey, "rootdirectory": directory,
+		}}
+	}
+	b.files = func(directory string) ([]string, error) { return filesBelow(server.Path(bucket, directory)) }
+	return b
+}
+
+func filesBelow(root string) ([]string, error) {
+	var found []string
+	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			found = append(found, path)
+		}
+		return err
+	})
+	return found, err
+}
+
+// dataOf picks the files with the bytes of a blob.
+func dataOf(files []string, b blob) []string {
+	var found []string
+	for _, file := range files {
+		if strings.Contains(file, "/"+b.hex()+"/data") {
+			found = append(found, file)
+		}
+	}
+	return found
+}
