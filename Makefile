@@ -11,7 +11,7 @@ export CGO_ENABLED := 0
 GOBUILD := go build -v -trimpath -buildvcs=false -ldflags='-s -w'
 # The first build of the tests' own tools takes minutes on two cores.
 TEST_TIMEOUT := 45m
-# Each package of the tests' own module fills the machine with machines: one at a time.
+# Some packages fill the machine with servers and machines of their own: one at a time.
 # TESTFLAGS goes to go test, as in `make test TESTFLAGS=-v`.
 TESTFLAGS ?=
 
@@ -42,7 +42,7 @@ demo-down: build ## take down what `make demo` left running, with its images
 	@go run ./cmd/demo down
 
 test: ## run all tests; what a machine cannot run is skipped by name
-	go test -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
+	go test -p 1 -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
 	cd tests/engine && go test -p 1 -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
 	cd tests && go test -p 1 -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
 
@@ -51,17 +51,21 @@ lint: ## check formatting and run go vet and staticcheck
 	go vet ./...
 	cd tests && go vet ./...
 	cd tests/engine && go vet ./...
+	cd tests/version2 && go vet ./...
 	go build -o build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	build/staticcheck ./...
 	cd tests && ../build/staticcheck ./...
 	cd tests/engine && ../../build/staticcheck ./...
+	cd tests/version2 && ../../build/staticcheck ./...
 
 bench: ## measure what docs/benchmarks.md tells; takes minutes and needs root
 	@echo 'building the stock registry, of the version of distribution that go.mod names' >&2
 	@GOBIN=$(CURDIR)/build/stock go install -trimpath -ldflags='-s -w' \
 		github.com/distribution/distribution/v3/cmd/registry@$$(go list -m -f '{{.Version}}' github.com/distribution/distribution/v3)
+	@cd tests/version2 && go build -trimpath -ldflags='-s -w' -o $(CURDIR)/build/stock/version2
 	@arch=$$(go env GOARCH) && $(MAKE) --no-print-directory charm ARCH=$$arch >&2 && cd tests && go run ./bench \
-		-charm ../build/docker-registry_$$arch.charm -registry ../build/$$arch/registry -stock ../build/stock/registry
+		-charm ../build/docker-registry_$$arch.charm -registry ../build/$$arch/registry \
+		-stock ../build/stock/registry -version2 ../build/stock/version2
 
 charm: $(ARCH:%=build/docker-registry_%.charm) ## pack the charm for amd64, arm64 and s390x, or for ARCH=amd64 only
 

@@ -21,6 +21,7 @@ require (
 )
 
 require (
+	docker-registry-operator/tests/engine v0.0.0
 	github.com/aws/aws-sdk-go-v2 v1.32.5 // indirect
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.5.4 // indirect
 	github.com/aws/aws-sdk-go-v2/config v1.26.2 // indirect
@@ -160,3 +161,5 @@ require (
 replace gopkg.in/yaml.v2 => github.com/juju/yaml/v2 v2.0.0
 
 replace go.uber.org/mock => go.uber.org/mock v0.4.0
+
+replace docker-registry-operator/tests/engine => ./engine

@@ -19,8 +19,8 @@ import (
 
 // options say what is measured.
 type options struct {
-	charm, registry, stock string
-	only                   string
+	charm, registry, stock, version2 string
+	only                             string
 }
 
 func main() {
@@ -28,7 +28,8 @@ func main() {
 	flag.StringVar(&o.charm, "charm", "", "the packed charm")
 	flag.StringVar(&o.registry, "registry", "", "the registry's program")
 	flag.StringVar(&o.stock, "stock", "", "the stock registry's program, of the same version of distribution")
-	flag.StringVar(&o.only, "only", "", "measure just this part: unit or server")
+	flag.StringVar(&o.version2, "version2", "", "the program of a registry of version 2, which has a driver for Swift")
+	flag.StringVar(&o.only, "only", "", "measure just this part: unit, server or storage")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -44,13 +45,21 @@ func run(ctx context.Context, o options) error {
 		return errors.New("cannot make machines: root is needed")
 	}
 	fmt.Printf("%s, %d cores, %s.\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
-	if o.only != "server" {
-		if err := measureUnit(ctx, o.charm, o.stock); err != nil {
+	parts := []struct {
+		name    string
+		measure func() error
+	}{
+		{"unit", func() error { return measureUnit(ctx, o.charm, o.stock) }},
+		{"server", func() error { return measureServer(ctx, o.registry, o.stock) }},
+		{"storage", func() error { return measureStorage(ctx, o.registry, o.stock, o.version2) }},
+	}
+	for _, part := range parts {
+		if o.only != "" && o.only != part.name {
+			continue
+		}
+		if err := part.measure(); err != nil {
 			return err
 		}
-	}
-	if o.only != "unit" {
-		return measureServer(ctx, o.registry, o.stock)
 	}
 	return nil
 }

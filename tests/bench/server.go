@@ -26,13 +26,14 @@ const (
 // configuration is the same for both registries.
 const configuration = `version: 0.1
 log: {level: error, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}
+storage: {%s, delete: {enabled: true}, redirect: {disable: true}}
 http: {addr: "%s", secret: bench}
 `
 
 // server is a registry that runs as a process of its own.
 type server struct {
 	name, url string
+	storage   string // the driver's part of the configuration; "" keeps images in dir
 	dir       string
 	cmd       *exec.Cmd
 	words     *bytes.Buffer
@@ -47,7 +48,7 @@ func measureServer(ctx context.Context, ours, stock string) error {
 	}
 	var servers [2]*server
 	for i, program := range []string{ours, stock} {
-		s, _, err := startServer(ctx, program)
+		s, _, err := startServer(ctx, program, "")
 		if err == nil {
 			defer func() { _ = s.close() }()
 			err = s.fill(ctx)
@@ -79,7 +80,7 @@ func measureStarts(ctx context.Context, ours, stock string) ([2]time.Duration, e
 	var took [2][]time.Duration
 	for range starts {
 		for i, program := range []string{ours, stock} {
-			s, d, err := startServer(ctx, program)
+			s, d, err := startServer(ctx, program, "")
 			if err == nil {
 				err = s.close()
 			}
@@ -93,12 +94,12 @@ func measureStarts(ctx context.Context, ours, stock string) ([2]time.Duration, e
 }
 
 // startServer says how long it took until the registry answered.
-func startServer(ctx context.Context, program string) (*server, time.Duration, error) {
+func startServer(ctx context.Context, program, storage string) (*server, time.Duration, error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return nil, 0, err
 	}
-	s := &server{name: program, dir: dir, words: &bytes.Buffer{}, blobs: make(map[int]string)}
+	s := &server{name: program, storage: storage, dir: dir, words: &bytes.Buffer{}, blobs: make(map[int]string)}
 	took, err := s.start(ctx)
 	if err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("cannot start %s: %w: %s", program, err, s.words), s.close())
@@ -112,7 +113,11 @@ func (s *server) start(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	config := filepath.Join(s.dir, "config.yml")
-	text := fmt.Sprintf(configuration, filepath.Join(s.dir, "data"), address)
+	storage := s.storage
+	if storage == "" {
+		storage = fmt.Sprintf("filesystem: {rootdirectory: %s}", filepath.Join(s.dir, "data"))
+	}
+	text := fmt.Sprintf(configuration, storage, address)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return 0, err
 	}

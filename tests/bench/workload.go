@@ -43,22 +43,29 @@ func workloads() []workload {
 	var all []workload
 	for _, clients := range []int{1, 8, 32} {
 		for _, size := range []int{small, middle, large} {
-			name := fmt.Sprintf("pull of a %s blob", map[int]string{small: "64 KiB", middle: "1 MiB", large: "64 MiB"}[size])
-			all = append(all, workload{name, "MB/s", 1e6, clients,
-				func(ctx context.Context, c *http.Client, s *server, done *atomic.Int64) error {
-					return fetch(ctx, c, s.url+repository+"/blobs/"+s.blobs[size], done)
-				}})
+			all = append(all, pullOf(size, clients))
 		}
-		all = append(all,
-			workload{"pull of a manifest by tag", "/s", 1, clients, fetchManifest},
-			workload{"push of a 4 KiB blob", "/s", 1, clients,
-				func(ctx context.Context, c *http.Client, s *server, done *atomic.Int64) error {
-					_, err := push(ctx, c, s, pushed)
-					done.Add(1)
-					return err
-				}})
+		all = append(all, workload{"pull of a manifest by tag", "/s", 1, clients, fetchManifest}, pushOf4KiB(clients))
 	}
 	return all
+}
+
+// pullOf is about a blob that fill made.
+func pullOf(size, clients int) workload {
+	name := fmt.Sprintf("pull of a %s blob", map[int]string{small: "64 KiB", middle: "1 MiB", large: "64 MiB"}[size])
+	return workload{name, "MB/s", 1e6, clients,
+		func(ctx context.Context, c *http.Client, s *server, done *atomic.Int64) error {
+			return fetch(ctx, c, s.url+repository+"/blobs/"+s.blobs[size], done)
+		}}
+}
+
+func pushOf4KiB(clients int) workload {
+	return workload{"push of a 4 KiB blob", "/s", 1, clients,
+		func(ctx context.Context, c *http.Client, s *server, done *atomic.Int64) error {
+			_, err := push(ctx, c, s, pushed)
+			done.Add(1)
+			return err
+		}}
 }
 
 // compare has both registries do the work in turns. The ratio is the median of the rounds' own.

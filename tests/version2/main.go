@@ -15,10 +15,10 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: version2 CONFIG.yml")
+	if len(os.Args) != 3 || os.Args[1] != "serve" {
+		log.Fatal("usage: version2 serve CONFIG.yml")
 	}
-	file, err := os.Open(os.Args[1])
+	file, err := os.Open(os.Args[2])
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func newObject(headers swift.Headers) (object, error) {
 	}
 	size, err := strconv.ParseInt(length, 10, 64)
 	if err != nil {
-		return object{}, fmt.Errorf("Swift tells no size of an object: %w", err)
+		return object{}, fmt.Errorf("cannot tell the size of an object: %w", err)
 	}
 	o := object{size: size, etag: headers["Etag"], headers: headers}
 	// Ceph tells no time of a dynamic large object without segments.

@@ -39,7 +39,7 @@ storage:
   delete: {enabled: true}
   swift: {authurl: %q, username: %q, password: %q, container: %q, chunksize: %d}
 `, address, p.AuthURL, p.Username, p.Password, p.Container, p.ChunkSize), 0o600))
-	registry := exec.CommandContext(t.Context(), program, config)
+	registry := exec.CommandContext(t.Context(), program, "serve", config)
 	registry.Stdout, registry.Stderr = t.Output(), t.Output()
 	check(t, registry.Start())
 	t.Cleanup(func() {
