@@ -38,7 +38,7 @@ func (s *store) capabilities(ctx context.Context) (capabilities, error) {
 	if s.has != nil {
 		return *s.has, nil
 	}
-	has, err := retry(ctx, patience, func() (capabilities, error) { return s.ask(ctx) })
+	has, err := retry(ctx, s.patience, func() (capabilities, error) { return s.ask(ctx) })
 	var silent refused
 	if err != nil && !(errors.As(err, &silent) && !temporary(silent)) {
 		return capabilities{}, fmt.Errorf("cannot ask what Swift is able to do: %w", err)

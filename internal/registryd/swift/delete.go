@@ -171,7 +171,7 @@ func (s *store) removeBulk(ctx context.Context, names []string) error {
 	for _, name := range names {
 		s.fresh.remove(name)
 	}
-	_, err := retry(ctx, endurance, func() (swift.BulkDeleteResult, error) {
+	_, err := retry(ctx, s.endurance, func() (swift.BulkDeleteResult, error) {
 		result, err := s.conn.BulkDelete(ctx, s.container, names)
 		if errors.Is(asRefused(err), refused(http.StatusNotFound)) {
 			err = nil // some of them were gone already

@@ -25,7 +25,7 @@ type query struct {
 
 // page is a part of a listing, in the order of names.
 func (s *store) page(ctx context.Context, q query) ([]swift.Object, error) {
-	return retry(ctx, patience, func() ([]swift.Object, error) {
+	return retry(ctx, s.patience, func() ([]swift.Object, error) {
 		listed, err := s.conn.Objects(ctx, s.container, &swift.ObjectsOpts{
 			Prefix: q.prefix, Marker: q.marker, Delimiter: q.delimiter, Limit: q.limit,
 		})

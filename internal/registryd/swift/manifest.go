@@ -97,7 +97,7 @@ func (s *store) finish(ctx context.Context, l layout, name, segments string, sen
 	if err != nil {
 		return err
 	}
-	_, err = s.await(ctx, endurance, name)
+	_, err = s.await(ctx, s.endurance, name)
 	return err
 }
 
@@ -149,7 +149,7 @@ func (s *store) putStatic(ctx context.Context, name string, segments []segment, 
 	for key, value := range headers {
 		complete[key] = value
 	}
-	_, err = s.repeat(ctx, endurance, request{
+	_, err = s.repeat(ctx, s.endurance, request{
 		method: http.MethodPut, object: name, headers: complete, body: &content,
 		parameters: url.Values{"multipart-manifest": {"put"}},
 	})
@@ -161,7 +161,7 @@ func (s *store) putStatic(ctx context.Context, name string, segments []segment, 
 
 // staticSegments are the entries of the manifest of a static large object.
 func (s *store) staticSegments(ctx context.Context, name string) ([]segment, error) {
-	return about(ctx, s, patience, name, func() ([]segment, error) {
+	return about(ctx, s, s.patience, name, func() ([]segment, error) {
 		told, err := s.once(ctx, request{
 			method: http.MethodGet, object: name, stream: true,
 			parameters: url.Values{"multipart-manifest": {"get"}},

@@ -87,7 +87,7 @@ func (o object) metadata() swift.Headers {
 
 // look tells of an object as it is.
 func (s *store) look(ctx context.Context, name string) (object, error) {
-	told, err := s.repeat(ctx, patience, request{method: http.MethodHead, object: name})
+	told, err := s.repeat(ctx, s.patience, request{method: http.MethodHead, object: name})
 	if err != nil {
 		return object{}, err
 	}
@@ -96,7 +96,7 @@ func (s *store) look(ctx context.Context, name string) (object, error) {
 
 // head tells of an object that can be read to its end.
 func (s *store) head(ctx context.Context, name string) (object, error) {
-	return s.await(ctx, patience, name)
+	return s.await(ctx, s.patience, name)
 }
 
 // await is head with more patience for segments that are not listed yet.
@@ -112,7 +112,7 @@ func (s *store) await(ctx context.Context, budget time.Duration, name string) (o
 
 // read is the whole content of a small object.
 func (s *store) read(ctx context.Context, name string) ([]byte, error) {
-	return about(ctx, s, patience, name, func() ([]byte, error) {
+	return about(ctx, s, s.patience, name, func() ([]byte, error) {
 		told, err := s.once(ctx, request{method: http.MethodGet, object: name, stream: true})
 		if err != nil {
 			return nil, err
@@ -139,7 +139,7 @@ func (s *store) put(ctx context.Context, name string, content body, headers swif
 	if content.etag != "" {
 		headers["Etag"] = content.etag
 	}
-	told, err := s.repeat(ctx, endurance, request{method: http.MethodPut, object: name, headers: headers, body: &content})
+	told, err := s.repeat(ctx, s.endurance, request{method: http.MethodPut, object: name, headers: headers, body: &content})
 	if err != nil {
 		return "", unfound(err, s.container)
 	}
@@ -150,7 +150,7 @@ func (s *store) put(ctx context.Context, name string, content body, headers swif
 // copy makes an object of what another one holds.
 func (s *store) copy(ctx context.Context, from, to string) error {
 	destination := (&url.URL{Path: s.container + "/" + to}).EscapedPath()
-	_, err := s.repeat(ctx, endurance, request{
+	_, err := s.repeat(ctx, s.endurance, request{
 		method: "COPY", object: from, headers: swift.Headers{"Destination": destination},
 	})
 	if err == nil {
@@ -161,7 +161,7 @@ func (s *store) copy(ctx context.Context, from, to string) error {
 
 // annotate replaces the metadata of an object.
 func (s *store) annotate(ctx context.Context, name string, headers swift.Headers) error {
-	_, err := s.repeat(ctx, endurance, request{method: http.MethodPost, object: name, headers: headers})
+	_, err := s.repeat(ctx, s.endurance, request{method: http.MethodPost, object: name, headers: headers})
 	return err
 }
 
@@ -169,7 +169,7 @@ func (s *store) annotate(ctx context.Context, name string, headers swift.Headers
 // fine.
 func (s *store) remove(ctx context.Context, name string) error {
 	s.fresh.remove(name)
-	_, err := s.repeat(ctx, endurance, request{method: http.MethodDelete, object: name})
+	_, err := s.repeat(ctx, s.endurance, request{method: http.MethodDelete, object: name})
 	if missing(err) {
 		return nil
 	}

@@ -30,7 +30,7 @@ type reader struct {
 // newReader fails if the object does not exist or cannot be read to its end.
 func newReader(ctx context.Context, s *store, name string, offset int64) (io.ReadCloser, error) {
 	r := &reader{ctx: ctx, store: s, name: name, offset: offset}
-	err := r.reopen(patience)
+	err := r.reopen(s.patience)
 	if errors.Is(err, refused(http.StatusRequestedRangeNotSatisfiable)) {
 		// Nothing comes after that offset, unless segments are missing.
 		_, err := s.head(ctx, name)
@@ -85,7 +85,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		return n, fmt.Errorf("cannot read on from byte %d: %w", r.offset, err)
 	}
 	r.body.Close()
-	if err := r.reopen(endurance); err != nil {
+	if err := r.reopen(r.store.endurance); err != nil {
 		r.body = http.NoBody
 		r.broken = breaks
 		return n, fmt.Errorf("cannot read on from byte %d: %w", r.offset, err)

@@ -14,8 +14,11 @@ import (
 
 // How long a request is tried again.
 const (
+	// brief is for what has an answer of its own while Swift is away: a start, a health
+	// check.
+	brief = 5 * time.Second
 	// patience is for what a client waits for: a lookup, a listing.
-	patience = 10 * time.Second
+	patience = 30 * time.Second
 	// endurance is for what would be lost otherwise: a part of a push or of a pull.
 	endurance = time.Minute
 	// settling is for an object that was written a moment ago and is not there yet.

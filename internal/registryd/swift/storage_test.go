@@ -225,6 +225,7 @@ func testLostSegment(t *testing.T, d *driver) {
 	segments, err := d.store.list(t.Context(), query{prefix: "segments/"})
 	check(t, err)
 	check(t, d.store.remove(t.Context(), segments[1].Name))
+	d.store.patience, d.store.endurance = time.Second, time.Second
 
 	r, err := d.Reader(t.Context(), blob, 0)
 	if err == nil {

@@ -32,6 +32,8 @@ type store struct {
 	conn      *swift.Connection
 	container string
 	fresh     *fresh
+	// patience and endurance are how long requests are repeated.
+	patience, endurance time.Duration
 
 	mu  sync.Mutex
 	has *capabilities // nil until the service was asked
@@ -39,14 +41,16 @@ type store struct {
 
 // open signs in, and makes the container if it is missing.
 func open(ctx context.Context, p Parameters) (*store, error) {
-	s := &store{container: p.Container, fresh: newFresh(), conn: connection(p)}
-	_, err := retry(ctx, patience, func() (any, error) { return nil, asRefused(s.conn.Authenticate(ctx)) })
+	s := &store{
+		container: p.Container, fresh: newFresh(), conn: connection(p), patience: patience, endurance: endurance,
+	}
+	_, err := retry(ctx, brief, func() (any, error) { return nil, asRefused(s.conn.Authenticate(ctx)) })
 	if err != nil {
 		return nil, fmt.Errorf("cannot sign in to Swift at %s as %q: %w", p.AuthURL, p.Username, notInCatalogue(err, p.Region))
 	}
 	err = s.probe(ctx)
 	if missing(err) {
-		_, err = s.repeat(ctx, patience, request{method: http.MethodPut})
+		_, err = s.repeat(ctx, s.patience, request{method: http.MethodPut})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot use container %q of Swift: %w", p.Container, err)
@@ -176,6 +180,6 @@ func about[T any](ctx context.Context, s *store, budget time.Duration, name stri
 
 // probe fails if the container cannot be reached.
 func (s *store) probe(ctx context.Context) error {
-	_, err := s.repeat(ctx, patience, request{method: http.MethodHead})
+	_, err := s.repeat(ctx, brief, request{method: http.MethodHead})
 	return err
 }

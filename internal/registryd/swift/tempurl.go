@@ -119,13 +119,13 @@ func (s *signer) agree(ctx context.Context) (string, error) {
 	if s.key != "" {
 		return s.key, nil
 	}
-	told, err := s.store.repeat(ctx, patience, request{method: http.MethodHead})
+	told, err := s.store.repeat(ctx, s.store.patience, request{method: http.MethodHead})
 	if err != nil {
 		return "", unfound(err, s.store.container)
 	}
 	key := told.headers[keyHeader]
 	if key == "" || (s.given && key != s.own) {
-		_, err := s.store.repeat(ctx, patience, request{
+		_, err := s.store.repeat(ctx, s.store.patience, request{
 			method: http.MethodPost, headers: swift.Headers{keyHeader: s.own},
 		})
 		if err == refused(http.StatusForbidden) {
