@@ -28,6 +28,7 @@ func TestStorage(t *testing.T) {
 				"segments":        testSegments,
 				"groups":          testGroups,
 				"writer dies":     testWriterDies,
+				"close":           testClose,
 				"small appends":   testSmallAppends,
 				"move dies":       testMoveDies,
 				"upload of v2":    testUploadOfVersion2,
@@ -146,6 +147,27 @@ func testWriterDies(t *testing.T, d *driver) {
 	check(t, d.Move(t.Context(), upload, blob))
 	wantText(t, d, blob, text)
 	check(t, d.Delete(t.Context(), blob))
+	wantNothingLeft(t, d)
+}
+
+// A request that ends while a segment is under way loses neither it nor the rest.
+func testClose(t *testing.T, d *driver) {
+	text := content(2*minChunkSize + 300)
+	for i, end := range []int{minChunkSize + 100, 2*minChunkSize + 200, len(text)} {
+		w, err := d.Writer(t.Context(), upload, i > 0)
+		check(t, err)
+		write(t, w, text[w.Size():end])
+		check(t, w.Close())
+		if w.Size() != int64(end) {
+			t.Errorf("%d bytes were written, want %d", w.Size(), end)
+		}
+	}
+	w, err := d.Writer(t.Context(), upload, true)
+	check(t, err)
+	check(t, w.Commit(t.Context()))
+	check(t, w.Close())
+	wantText(t, d, upload, text)
+	check(t, d.Delete(t.Context(), upload))
 	wantNothingLeft(t, d)
 }
 

@@ -116,11 +116,15 @@ func (w *writer) Close() error {
 
 func (w *writer) keep() error {
 	defer w.buffer.free()
+	// Without the segment that is under way it would seem that there is none.
+	if err := w.wait(); err != nil {
+		return err
+	}
 	switch {
 	case w.buffer.size == 0 && w.plain == 0 && len(w.there) == 0:
 		return w.manifest()
 	case w.buffer.size == 0:
-		return w.wait()
+		return nil
 	case w.plain == 0 && len(w.there) == 0:
 		return w.whole(w.ctx)
 	}
