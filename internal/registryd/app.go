@@ -14,6 +14,8 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	storagemiddleware "github.com/distribution/distribution/v3/registry/storage/driver/middleware"
 	events "github.com/docker/go-events"
+
+	"docker-registry-operator/internal/registryd/upstream"
 )
 
 // captureName is the storage middleware that comes before those of the configuration.
@@ -36,8 +38,10 @@ type application struct {
 	driver storagedriver.StorageDriver
 	// substitute, if there is one, takes the place of the driver that was configured.
 	substitute storagedriver.StorageDriver
-	// owner tells whether this application's proxy may write the scheduler's state.
-	owner func() bool
+	// served tells whether this application has ever served.
+	served func() bool
+	// state is held while the scheduler's state is accessed.
+	state *sync.Mutex
 }
 
 type captureKey struct{}
@@ -55,7 +59,8 @@ func capture(ctx context.Context, driver storagedriver.StorageDriver, _ map[stri
 		a.driver = a.substitute
 	}
 	if a.App != nil && a.Config.Proxy.RemoteURL != "" {
-		return proxyDriver{StorageDriver: a.driver, owner: a.owner}, nil
+		upstream.Open()
+		return &proxyDriver{StorageDriver: a.driver, state: a.state, served: a.served}, nil
 	}
 	return a.driver, nil
 }

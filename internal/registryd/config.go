@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/distribution/distribution/v3/configuration"
+
+	"docker-registry-operator/internal/registryd/upstream"
 )
 
 // file is a configuration file as it was read.
@@ -51,8 +53,11 @@ func newSecret() string { return rand.Text() }
 // forApp returns the configuration that distribution's application is built from: the
 // given one without what the server does in its place, because the application cannot do
 // it twice in a process or cannot stop doing it.
-func forApp(conf *configuration.Configuration, secret string) *configuration.Configuration {
+func forApp(conf *configuration.Configuration, secret string, from *upstream.Upstream) *configuration.Configuration {
 	app := *conf
+	if from != nil {
+		app.Proxy = throughUpstream(conf.Proxy, from)
+	}
 	app.HTTP.Debug.Prometheus.Enabled = false
 	if app.HTTP.Secret == "" {
 		app.HTTP.Secret = secret
@@ -67,6 +72,11 @@ func forApp(conf *configuration.Configuration, secret string) *configuration.Con
 		}
 	}
 	app.Storage["maintenance"] = maintenance
+	if conf.Proxy.RemoteURL != "" {
+		// What expires in one repository, or in another registry on the same storage,
+		// would still be known here, and neither be served nor pulled again.
+		delete(app.Storage, "cache")
+	}
 
 	app.Middleware = maps.Clone(conf.Middleware)
 	if app.Middleware == nil {

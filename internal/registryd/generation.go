@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"docker-registry-operator/internal/registryd/journal"
 	"docker-registry-operator/internal/registryd/tlsconf"
+	"docker-registry-operator/internal/registryd/upstream"
 )
 
 // generation is everything that one version of the configuration brought into being,
@@ -18,14 +21,18 @@ import (
 // last one has left, it is gone without a trace.
 type generation struct {
 	file
-	number  int
-	logger  *logrus.Entry
-	tls     *tlsconf.Setup
-	app     *application
-	sink    *sink
-	purge   purgePolicy
-	handler http.Handler
-	debug   http.Handler
+	number int
+	logger *logrus.Entry
+	tls    *tlsconf.Setup
+	app    *application
+	// upstream is what the registry is a cache of, nil if it is none.
+	upstream *upstream.Upstream
+	started  time.Time
+	served   atomic.Bool
+	sink     *sink
+	purge    purgePolicy
+	handler  http.Handler
+	debug    http.Handler
 
 	mu      sync.Mutex
 	active  int
@@ -40,7 +47,7 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{file: conf, number: number, drained: make(chan struct{})}
+	g := &generation{file: conf, number: number, started: time.Now(), drained: make(chan struct{})}
 	if g.logger, err = s.journal.Logger(conf.Log); err != nil {
 		return nil, err
 	}
@@ -51,14 +58,14 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 		return nil, err
 	}
 	ctx := journal.WithLogger(context.Background(), g.logger)
-	if err := checkProxy(ctx, conf.Proxy); err != nil {
+	if g.upstream, err = s.newUpstream(conf.Proxy); err != nil {
 		return nil, err
 	}
-	g.app = &application{owner: func() bool { return s.owns(g) }}
+	g.app = &application{served: g.served.Load, state: &s.schedulerState}
 	if previous != nil && sameMemory(previous, g) {
 		g.app.substitute = previous.app.driver
 	}
-	if err := g.app.build(ctx, forApp(conf.Configuration, s.secret)); err != nil {
+	if err := g.app.build(ctx, forApp(conf.Configuration, s.secret, g.upstream)); err != nil {
 		return nil, fmt.Errorf("cannot build the registry: %w", err)
 	}
 	g.sink = s.notifier.acquire(conf.Notifications)
@@ -76,6 +83,14 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 func sameMemory(previous, next *generation) bool {
 	const inMemory = "inmemory"
 	return previous.Storage.Type() == inMemory && next.Storage.Type() == inMemory
+}
+
+// begin tells the generation that it serves from now on.
+func (g *generation) begin() {
+	g.served.Store(true)
+	if g.upstream != nil {
+		g.upstream.Watch()
+	}
 }
 
 // enter counts a request in, unless the generation is retired.
@@ -113,6 +128,9 @@ func (g *generation) signal() {
 
 // close ends what the generation runs in the background.
 func (g *generation) close() error {
+	if g.upstream != nil {
+		g.upstream.Close()
+	}
 	err := g.app.close()
 	g.sink.release()
 	if err != nil {

@@ -15,6 +15,9 @@ import (
 // recovery, health, and an answer at / that shows that the server is up.
 func (g *generation) chain(accessLog io.Writer) http.Handler {
 	var handler http.Handler = g.app
+	if g.upstream != nil {
+		handler = g.upstream.Serve(handler)
+	}
 	if g.HTTP.Debug.Addr != "" && g.HTTP.Debug.Prometheus.Enabled {
 		handler = instrument(g.HTTP.Prefix, handler)
 	}

@@ -1,15 +1,16 @@
 package registryd
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
-	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
 	"github.com/google/go-cmp/cmp"
 )
@@ -55,22 +56,74 @@ func TestParsePurge(t *testing.T) {
 	}
 }
 
-// TestProxyDriver makes sure that a former generation leaves the scheduler's state alone.
+// TestProxyDriver merges the states of schedulers that do not know of each other.
 func TestProxyDriver(t *testing.T) {
-	owner := false
-	var driver storagedriver.StorageDriver = proxyDriver{StorageDriver: inmemory.New(), owner: func() bool { return owner }}
-	for _, test := range []struct {
-		owner bool
-		path  string
-		want  bool
-	}{{false, schedulerState, false}, {false, "/other", true}, {true, schedulerState, true}} {
-		owner = test.owner
-		if err := driver.PutContent(t.Context(), test.path, []byte("x")); err != nil {
+	at := func(hours int) time.Time { return time.Date(2026, 1, 1, hours, 0, 0, 0, time.UTC) }
+	state := func(hours map[string]int) map[string]expiry {
+		entries := make(map[string]expiry)
+		for key, hour := range hours {
+			entries[key] = expiry{Key: key, Expiry: at(hour)}
+		}
+		return entries
+	}
+	var lock sync.Mutex
+	storage := inmemory.New()
+	served := true
+	scheduler := func() *proxyDriver {
+		return &proxyDriver{StorageDriver: storage, state: &lock, served: func() bool { return served }}
+	}
+	write := func(d *proxyDriver, hours map[string]int) {
+		t.Helper()
+		content, err := json.Marshal(state(hours))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := driver.Stat(t.Context(), test.path); (err == nil) != test.want {
-			t.Errorf("owner %t, %s: %v, want written %t", test.owner, test.path, err, test.want)
+		if err := d.PutContent(t.Context(), schedulerState, content); err != nil {
+			t.Fatal(err)
 		}
+	}
+	check := func(want map[string]int) {
+		t.Helper()
+		content, err := scheduler().GetContent(t.Context(), schedulerState)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string]expiry)
+		if err := json.Unmarshal(content, &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(state(want), got); diff != "" {
+			t.Errorf("state (-want +got):\n%s", diff)
+		}
+	}
+	first, second := scheduler(), scheduler()
+	check(map[string]int{}) // there is none
+	served = false
+	write(first, map[string]int{"tried": 1})
+	check(map[string]int{})
+	served = true
+	write(first, map[string]int{"a": 1, "b": 1})
+	if _, err := second.GetContent(t.Context(), schedulerState); err != nil {
+		t.Fatal(err)
+	}
+	write(second, map[string]int{"a": 1, "b": 1, "c": 2})
+	check(map[string]int{"a": 1, "b": 1, "c": 2})
+	write(first, map[string]int{"b": 1}) // a expired, c is not its own
+	check(map[string]int{"b": 1, "c": 2})
+	write(first, map[string]int{"a": 5, "b": 1}) // a was pulled again
+	write(second, map[string]int{"c": 2})        // a and b expired here too
+	check(map[string]int{"a": 5, "c": 2})
+	for _, damaged := range []string{"", "null", "{\"a\":", "[]"} {
+		if err := storage.PutContent(t.Context(), schedulerState, []byte(damaged)); err != nil {
+			t.Fatal(err)
+		}
+		check(map[string]int{})
+	}
+	if err := first.PutContent(t.Context(), "/other", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := first.GetContent(t.Context(), "/other"); string(content) != "x" {
+		t.Errorf("another file holds %q, %v", content, err)
 	}
 }
 
@@ -123,7 +176,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		conf, err := parse(data)
-		if err == nil && forApp(conf, "secret").HTTP.Secret == "" {
+		if err == nil && forApp(conf, "secret", nil).HTTP.Secret == "" {
 			t.Error("no secret in the application's configuration")
 		}
 	})

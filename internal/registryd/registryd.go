@@ -55,6 +55,8 @@ type Server struct {
 	stopPurge context.CancelFunc
 	closing   sync.WaitGroup // former generations, purge and sockets
 
+	schedulerState sync.Mutex // guards that of a pull-through cache
+
 	mu      sync.Mutex // guards what Status reads
 	addr    string
 	refused string
@@ -146,16 +148,6 @@ func (s *Server) transport() transport {
 		how.tls = g.tls.Config
 	}
 	return how
-}
-
-// owns reports whether g serves here and no other process is about to take over.
-func (s *Server) owns(g *generation) bool {
-	select {
-	case <-s.retire:
-		return false
-	default:
-		return s.current.Load() == g
-	}
 }
 
 func (s *Server) startPurge() {

@@ -105,6 +105,7 @@ func mainAddress(g *generation) string { return g.HTTP.Net + " " + g.HTTP.Addr }
 // install serves on the sockets that were opened and leaves those they replace.
 func (s *Server) install(opened sockets) {
 	g := opened.generation
+	g.begin()
 	if opened.main != nil {
 		former := s.socket
 		s.socket = opened.main

@@ -47,7 +47,7 @@ func TestRefusedReload(t *testing.T) {
 		{"read only", "version: 0.1\nstorage: {inmemory: {}, maintenance: {readonly: true}}\n", "readonly config key must contain additional keys"},
 		{"double check", good + "health: {file: [{file: a}, {file: a}]}\n", "Check already exists: a"},
 		{"middleware", good + "middleware: {storage: [{name: magic}]}\n", "no storage middleware registered with name: magic"},
-		{"proxy", good + "proxy: {remoteurl: \"http://127.0.0.1:1\"}\n", "cannot be a pull-through cache"},
+		{"proxy", good + "proxy: {remoteurl: \"ftp://127.0.0.1:1\"}\n", "cannot be a pull-through cache"},
 		{"no certificate", withHTTP(`addr: "127.0.0.1:0", tls: {certificate: DIR/none, key: DIR/none}`), "cannot load certificate"},
 		{"empty certificate", withHTTP(`addr: "127.0.0.1:0", tls: {certificate: DIR/empty, key: DIR/key.pem}`), "cannot load certificate"},
 		{"busy port", withHTTP(fmt.Sprintf("addr: %q", busy.Addr())), "address already in use"},

@@ -1,6 +1,11 @@
 package registryd
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"docker-registry-operator/internal/registryd/upstream"
+)
 
 // State is what a server is doing.
 type State string
@@ -27,7 +32,20 @@ type Status struct {
 	Requests int `json:"requests"`
 	// Refused says why the last reload was refused; it is empty if it was not.
 	Refused string `json:"refused,omitempty"`
+	// Upstream is nil unless the registry is a pull-through cache whose upstream cannot
+	// be used.
+	Upstream *UpstreamStatus `json:"upstream,omitempty"`
 }
+
+// UpstreamStatus is what is wrong with the upstream of a pull-through cache.
+type UpstreamStatus struct {
+	Problem upstream.Problem `json:"problem"`
+	Reason  string           `json:"reason"`
+}
+
+// firstProbe bounds how long a status of a generation that has just begun waits for
+// what its upstream answers. Nobody waits for it later.
+const firstProbe = time.Second
 
 // TLSStatus is what is known of the certificate that is served.
 type TLSStatus struct {
@@ -37,9 +55,10 @@ type TLSStatus struct {
 
 // Status describes the server at this moment.
 func (s *Server) Status() Status {
+	g := s.current.Load()
+	from := upstreamStatus(g)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.current.Load()
 	status := Status{
 		Version:    s.options.Version,
 		State:      StateServing,
@@ -48,6 +67,7 @@ func (s *Server) Status() Status {
 		Addr:       s.addr,
 		Requests:   int(s.requests.Load()),
 		Refused:    s.refused,
+		Upstream:   from,
 	}
 	if s.ending() {
 		status.State = StateRetiring
@@ -56,4 +76,17 @@ func (s *Server) Status() Status {
 		status.TLS = &TLSStatus{NotAfter: g.tls.NotAfter()}
 	}
 	return status
+}
+
+func upstreamStatus(g *generation) *UpstreamStatus {
+	if g.upstream == nil {
+		return nil
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), g.started.Add(firstProbe))
+	defer cancel()
+	health := g.upstream.Health(ctx)
+	if health.Problem == upstream.None {
+		return nil
+	}
+	return &UpstreamStatus{Problem: health.Problem, Reason: health.Reason}
 }
