@@ -176,10 +176,16 @@ func TestParseAuth(t *testing.T) {
 func TestParseMirror(t *testing.T) {
 	checkMeanings(t, []meaning{
 		{"cache", Options{"cache-remoteurl": "https://registry-1.docker.io"}, func(c *Config) {
-			c.Mirror = &Mirror{URL: URL{Scheme: "https", Netloc: "registry-1.docker.io"}}
+			c.Mirror = &Mirror{URL: URL{Scheme: "https", Netloc: "registry-1.docker.io"}, TTL: DefaultTTL}
 		}},
 		{"cache with credentials", Options{"cache-remoteurl": "http://m", "cache-username": "u", "cache-password": "p"}, func(c *Config) {
-			c.Mirror = &Mirror{URL: URL{Scheme: "http", Netloc: "m"}, Username: "u", Password: NewSecret("p")}
+			c.Mirror = &Mirror{URL: URL{Scheme: "http", Netloc: "m"}, Username: "u", Password: NewSecret("p"), TTL: DefaultTTL}
+		}},
+		{"cache-ttl", Options{"cache-remoteurl": "http://m", "cache-ttl": " 1h30m "}, func(c *Config) {
+			c.Mirror = &Mirror{URL: URL{Scheme: "http", Netloc: "m"}, TTL: "1h30m"}
+		}},
+		{"a cache that keeps everything", Options{"cache-remoteurl": "http://m", "cache-ttl": "0"}, func(c *Config) {
+			c.Mirror = &Mirror{URL: URL{Scheme: "http", Netloc: "m"}, TTL: "0s"}
 		}},
 	})
 }

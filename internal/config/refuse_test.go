@@ -148,6 +148,12 @@ func TestParseRefusesMirrors(t *testing.T) {
 	checkRefusals(t, []refusal{
 		{"cache-remoteurl", Options{"cache-remoteurl": "docker.io"}, `option "cache-remoteurl": has no scheme: type "https://docker.io" or "http://docker.io"`},
 		{"half of the cache's credentials", Options{"cache-remoteurl": "https://m", "cache-username": "u"}, `option "cache-password": must be set for the credentials of a pull-through cache, together with "cache-username"`},
+		{"cache-ttl", Options{"cache-ttl": "7d"}, `option "cache-ttl": must be a duration such as "168h" or "90m", or "0" to keep everything`},
+		{"no lifetime", Options{"cache-ttl": ""}, `option "cache-ttl": must be a duration such as "168h" or "90m", or "0" to keep everything`},
+		{"a lifetime that is over", Options{"cache-ttl": "-1h"}, `option "cache-ttl": must be a duration such as "168h" or "90m", or "0" to keep everything`},
+		{"a lifetime of nothing", Options{"cache-ttl": "0h"}, `option "cache-ttl": must be a duration such as "168h" or "90m", or "0" to keep everything`},
+		{"a lifetime of centuries", Options{"cache-ttl": "1000000h"}, `option "cache-ttl": must be a duration such as "168h" or "90m", or "0" to keep everything`},
+		{"a lifetime on two lines", Options{"cache-ttl": "1\nh"}, `option "cache-ttl": must not contain line breaks or other control characters`},
 		{"credentials without a cache", Options{"cache-username": "u", "cache-password": "hunter2"}, `option "cache-remoteurl": must be set together with "cache-username" and "cache-password"`},
 	})
 }

@@ -87,6 +87,8 @@ type proxied struct {
 	RemoteURL string `yaml:"remoteurl"`
 	Username  string `yaml:"username,omitempty"`
 	Password  string `yaml:"password,omitempty"`
+	// TTL is "" for version 2, which does not know it.
+	TTL string `yaml:"ttl,omitempty"`
 }
 
 func newDocument(in Input) document {
@@ -97,7 +99,7 @@ func newDocument(in Input) document {
 		Auth:    newAuth(in),
 		Storage: newStorage(in),
 		Health:  health{StorageDriver: check{Enabled: true, Interval: "10s", Threshold: 3}},
-		Proxy:   newProxied(in.Config.Mirror),
+		Proxy:   newProxied(in),
 	}
 }
 
@@ -166,13 +168,18 @@ func newAuth(in Input) *auth {
 	return nil
 }
 
-func newProxied(mirror *config.Mirror) *proxied {
+func newProxied(in Input) *proxied {
+	mirror := in.Config.Mirror
 	if mirror == nil {
 		return nil
 	}
-	return &proxied{
+	rendered := &proxied{
 		RemoteURL: mirror.URL.String(),
 		Username:  mirror.Username,
 		Password:  mirror.Password.Reveal(),
 	}
+	if in.Stock != 2 {
+		rendered.TTL = mirror.TTL
+	}
+	return rendered
 }

@@ -96,9 +96,10 @@ func authEffects(t *testing.T) []effect {
 func mirrorEffects() []effect {
 	mirror := mirrorOptions()
 	return []effect{
-		{option: "cache-remoteurl", value: "http://m:1", want: []string{"-storage.delete.enabled: false", "+storage.delete.enabled: true", "+proxy.remoteurl: http://m:1"}},
+		{option: "cache-remoteurl", value: "http://m:1", want: []string{"-storage.delete.enabled: false", "+storage.delete.enabled: true", "+proxy.remoteurl: http://m:1", "+proxy.ttl: 168h"}},
 		{option: "cache-username", base: mirror, value: "b", want: []string{"-proxy.username: reader", "+proxy.username: b"}},
 		{option: "cache-password", base: mirror, value: "b", want: []string{`-proxy.password: "off"`, "+proxy.password: b"}},
+		{option: "cache-ttl", base: mirror, value: "90m", want: []string{"-proxy.ttl: 168h", "+proxy.ttl: 90m"}},
 	}
 }
 

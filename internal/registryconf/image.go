@@ -35,7 +35,6 @@ func imageOf(stock int) image {
 				"redis.addrs":                  `must be left out: version 2 takes "redis.addr"`,
 				"http.h2c":                     "is not known to version 2",
 				"proxy.exec":                   "is not known to version 2",
-				"proxy.ttl":                    "is not known to version 2",
 				"storage.tag":                  "is not known to version 2",
 				"auth.token.jwks":              "is not known to version 2",
 				"validation.manifests.indexes": "is not known to version 2",
@@ -88,6 +87,9 @@ func unserved(in Input) config.Problems {
 		if !image.stores(backend.StorageClass) {
 			complain("storage-s3-storageclass", "must be "+strings.Join(image.storageClasses, ", ")+" with "+image.name)
 		}
+	}
+	if mirror := in.Config.Mirror; mirror != nil && in.Stock == 2 && mirror.TTL != config.DefaultTTL {
+		complain("cache-ttl", `must be "168h" with `+image.name)
 	}
 	if clients := in.Config.TLS.Clients; clients != nil {
 		if in.TLS == nil {

@@ -60,6 +60,7 @@ func managedMirror(mirror *config.Mirror) map[string]string {
 		"proxy.remoteurl": option("cache-remoteurl"),
 		"proxy.username":  option("cache-username"),
 		"proxy.password":  option("cache-password"),
+		"proxy.ttl":       option("cache-ttl"),
 	}
 }
 

@@ -28,6 +28,8 @@ func TestRenderRefusesOptions(t *testing.T) {
 			want: `option "tls-client-ca": must be empty unless the registry has a certificate`},
 		{name: "optional certificates, version 2", options: merge(clients, config.Options{"tls-client-auth": "request"}), stock: 2, tls: true,
 			want: `option "tls-client-auth": must be "require" with a registry image of version 2`},
+		{name: "lifetime, version 2", options: merge(mirrorOptions(), config.Options{"cache-ttl": "0"}), stock: 2,
+			want: `option "cache-ttl": must be "168h" with a registry image of version 2`},
 		{name: "in the order of options", options: merge(clients, swiftOptions(), overlaid("foo: 1\nversion: 0.1")),
 			want: `option "registry-config": key "foo" is not known to the built-in registry; ` +
 				`option "registry-config": key "version" must be left out: the charm sets it; ` +
@@ -114,6 +116,7 @@ func TestOverlayRefusesAuthAndProxy(t *testing.T) {
 		{overlay: "proxy: {remoteurl: x}", options: mirrorOptions(), want: `"proxy.remoteurl" must be left out: set option "cache-remoteurl" instead`},
 		{overlay: "proxy: {username: x}", options: mirrorOptions(), want: `"proxy.username" must be left out: set option "cache-username" instead`},
 		{overlay: "proxy: {password: hunter2}", options: mirrorOptions(), want: `"proxy.password" must be left out: set option "cache-password" instead`},
+		{overlay: "proxy: {ttl: 1h}", options: mirrorOptions(), want: `"proxy.ttl" must be left out: set option "cache-ttl" instead`},
 	})
 }
 
@@ -151,7 +154,7 @@ func TestOverlayRefusesVersions(t *testing.T) {
 		{overlay: "tags: {maxtags: 1}", stock: 2, want: `"tags" is not known to a registry image of version 2`},
 		{overlay: "reporting: {}", stock: 3, want: `"reporting" is not known to a registry image of version 3`},
 		{overlay: "http: {h2c: {enabled: true}}", stock: 2, want: `"http.h2c" is not known to version 2`},
-		{overlay: "proxy: {ttl: 1h}", options: mirrorOptions(), stock: 2, want: `"proxy.ttl" is not known to version 2`},
+		{overlay: "proxy: {exec: {command: x}}", options: mirrorOptions(), stock: 2, want: `"proxy.exec" is not known to version 2`},
 		{overlay: "health: {tcp: [{addr: 'a:1', adr: hunter2}]}", want: `"health.tcp.adr" is not known to the built-in registry`},
 		{overlay: "notifications: {endpoint: []}", want: `"notifications.endpoint" is not known to the built-in registry`},
 		{overlay: "notifications: {endpoints: [{name: a, threshold: hunter2}]}", want: `"notifications.endpoints.threshold" has a value of the wrong kind`},

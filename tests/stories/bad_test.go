@@ -27,6 +27,8 @@ func badOptions(c certificates) []badOption {
 			`Invalid charm config: option "http-host": must be a URL such as "https://registry.example.com"`},
 		{"upstream", options{"cache-remoteurl": "docker.io"},
 			`Invalid charm config: option "cache-remoteurl": has no scheme: type "https://docker.io" or "http://docker.io"`},
+		{"lifetime in a cache", options{"cache-ttl": "7d"},
+			`Invalid charm config: option "cache-ttl": must be a duration such as "168h" or "90m", or "0" to keep everything`},
 		{"upstream with a password", options{"cache-remoteurl": "https://me:secret@docker.io"},
 			`Invalid charm config: option "cache-remoteurl": must not hold a user name or password`},
 		{"user of the upstream alone", options{"cache-username": "me"},
