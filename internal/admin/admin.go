@@ -51,6 +51,17 @@ type Status struct {
 	Requests int `json:"requests"`
 	// Refused is why the last reload was refused, "" if it was not.
 	Refused string `json:"refused,omitempty"`
+	// Upstream is what is wrong with the registry that this one is a cache of, nil if
+	// nothing is.
+	Upstream *Upstream `json:"upstream,omitempty"`
+}
+
+// Upstream is why a cache cannot use the registry that it is a cache of.
+type Upstream struct {
+	// Problem is "unanswered" or "unauthorized".
+	Problem string `json:"problem"`
+	// Reason is the cause in few words.
+	Reason string `json:"reason"`
 }
 
 // TLS is the certificate that a registry shows.

@@ -14,6 +14,8 @@ type Outcome struct {
 	Reason string
 	// Version is the version of the registry that runs, "" if it cannot be known.
 	Version string
+	// Upstream is what is wrong with the registry that this one is a cache of.
+	Upstream Upstream
 	// Resume starts again what had to stop for a registry that then failed, once the
 	// files are what they were; nil if nothing had to.
 	Resume func() error

@@ -116,6 +116,9 @@ func (c *change) accept(status admin.Status) error {
 		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
 	}
 	c.outcome.Version = status.Version
+	if from := status.Upstream; from != nil {
+		c.outcome.Upstream = desired.Upstream{Problem: desired.UpstreamProblem(from.Problem), Reason: from.Reason}
+	}
 	return nil
 }
 

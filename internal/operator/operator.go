@@ -130,7 +130,7 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 	if err != nil {
 		return desired.Status{}, err
 	}
-	status := done.state.Status
+	status := done.result.Upstream.Degrade(done.state.Status, conf.Mirror)
 	for _, note := range slices.Concat(notes, done.result.Notes, requested) {
 		status.Message += " " + note
 	}

@@ -28,6 +28,8 @@ type Reconciler struct {
 type Result struct {
 	// Version is the version of the registry that runs, "" if it is not known.
 	Version string
+	// Upstream is what is wrong with the registry that this one is a cache of.
+	Upstream desired.Upstream
 	// Notes are sentences for the operator about what is left to do.
 	Notes []string
 	// TakenOver says that the data directory has just become the registry's own, so
@@ -46,7 +48,7 @@ func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, err
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{Version: outcome.Version}
+	result := Result{Version: outcome.Version, Upstream: outcome.Upstream}
 	for _, other := range r.Others {
 		if err := other.Retire(ctx, w.Unit); err != nil && !errors.Is(err, desired.ErrNoEngine) {
 			return result, err
