@@ -198,6 +198,7 @@ type engine struct {
 	removed   []string
 	retired   []string
 	image     desired.Image
+	upstream  desired.Upstream
 }
 
 func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome, error) {
@@ -210,10 +211,10 @@ func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome,
 		version = ""
 	}
 	if n := len(e.workloads); n > 0 && cmp.Equal(e.workloads[n-1], w) {
-		return desired.Outcome{Version: version}, nil
+		return desired.Outcome{Version: version, Upstream: e.upstream}, nil
 	}
 	e.workloads = append(e.workloads, w)
-	return desired.Outcome{Done: "created", Version: version}, nil
+	return desired.Outcome{Done: "created", Version: version, Upstream: e.upstream}, nil
 }
 
 func (e *engine) Retire(_ context.Context, unit string) error {

@@ -187,6 +187,37 @@ func TestConvergeSaysWhatItLeaves(t *testing.T) {
 	}
 }
 
+// TestConvergeTellsOfTheUpstream has a cache that serves what it has, and one hook after
+// the upstream is well again nothing is said of it any more.
+func TestConvergeTellsOfTheUpstream(t *testing.T) {
+	w := fresh(t)
+	w.unit.options["cache-remoteurl"] = "https://m"
+	w.machine.notes = []string{"Restart Docker."}
+	ready := desired.Status{Level: desired.Active, Message: "Ready at 10.0.0.5:5000 (http). Restart Docker."}
+	for _, test := range []struct {
+		upstream desired.Upstream
+		want     desired.Status
+	}{
+		{desired.Upstream{}, ready},
+		{desired.Upstream{Problem: desired.UpstreamUnanswered, Reason: "timed out"}, desired.Status{
+			Level:   desired.Active,
+			Message: "Ready at 10.0.0.5:5000 (http). Upstream https://m does not answer: timed out. Restart Docker."}},
+		{desired.Upstream{Problem: desired.UpstreamUnauthorized}, desired.Status{
+			Level: desired.Blocked,
+			Message: `Invalid charm config: option "cache-remoteurl": https://m asks for credentials; set "cache-username" and "cache-password". ` +
+				"What is cached is served. " + ready.Message}},
+		{desired.Upstream{}, ready},
+	} {
+		w.docker.upstream = test.upstream
+		if got := w.converge(t); got != test.want {
+			t.Errorf("status %v, want %v", got, test.want)
+		}
+	}
+	if len(w.docker.workloads) != 1 {
+		t.Errorf("the registry was changed: %v", w.docker.workloads)
+	}
+}
+
 // TestConvergeDecidesFate shows that no mistake fails a hook or touches what runs.
 func TestConvergeDecidesFate(t *testing.T) {
 	for _, test := range []struct {

@@ -353,3 +353,24 @@ func TestCacheForgetsWhatAnotherRemoved(t *testing.T) {
 		t.Errorf("pull of what was removed: %v", err)
 	}
 }
+
+// TestCacheReloadsLeakNothing reloads caches whose upstream is asked in the background.
+func TestCacheReloadsLeakNothing(t *testing.T) {
+	o := newOrigin(t, "")
+	image := o.push("app:1", 1024)
+	u := start(t, o.cache())
+	round := func(i int) {
+		u.reload(o.cache(fmt.Sprintf("ttl: %dh", 1+i)))
+		if err := pull(u, "app:1", image); err != nil {
+			t.Errorf("pull after %d reloads: %v", i, err)
+		}
+	}
+	round(0)
+	goroutines, _ := settle(t)
+	for i := range 20 {
+		round(i)
+	}
+	if after, _ := settleBelow(t, goroutines); after > goroutines {
+		t.Errorf("%d goroutines before, %d after", goroutines, after)
+	}
+}

@@ -12,21 +12,20 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-var errStalled = fmt.Errorf("nothing came for %s", stallTimeout)
-
 // body is an answer's body that fails rather than stand still, and rather than end with
 // other content than the blob that was asked for.
 type body struct {
 	io.ReadCloser
 	cancel context.CancelFunc
 	failed func(error)
+	stall  time.Duration
 	// verifier is nil unless the whole of a blob is read, of which left bytes are to come.
 	verifier digest.Verifier
 	left     int64
 }
 
 func newBody(response *http.Response, cancel context.CancelFunc, failed func(error)) *body {
-	return &body{ReadCloser: response.Body, cancel: cancel, failed: failed}
+	return &body{ReadCloser: response.Body, cancel: cancel, failed: failed, stall: stallTimeout}
 }
 
 // expect makes the body fail unless it holds the blob.
@@ -49,10 +48,10 @@ func blobOf(r *http.Request) digest.Digest {
 // Read keeps back the last piece of a blob that is not what it should be: whoever has
 // been sent the rest cannot take it for complete.
 func (b *body) Read(p []byte) (int, error) {
-	stalled := time.AfterFunc(stallTimeout, b.cancel)
+	stalled := time.AfterFunc(b.stall, b.cancel)
 	n, err := b.ReadCloser.Read(p)
 	if !stalled.Stop() && err != nil && err != io.EOF {
-		err = errStalled
+		err = fmt.Errorf("nothing came for %s", b.stall)
 	}
 	if b.verifier != nil {
 		_, _ = b.verifier.Write(p[:n]) // a hash never fails

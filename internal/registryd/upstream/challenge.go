@@ -24,7 +24,10 @@ func challengesOf(response *http.Response) []challenge {
 		scheme, rest, _ := strings.Cut(strings.TrimSpace(header), " ")
 		c := challenge{scheme: strings.ToLower(scheme), parameters: make(map[string]string)}
 		for _, match := range parameter.FindAllStringSubmatch(rest, -1) {
-			c.parameters[strings.ToLower(match[1])] = match[2] + match[3]
+			// A challenge that follows in the same header must not change the first.
+			if name := strings.ToLower(match[1]); c.parameters[name] == "" {
+				c.parameters[name] = match[2] + match[3]
+			}
 		}
 		found = append(found, c)
 	}

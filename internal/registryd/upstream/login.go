@@ -33,7 +33,7 @@ const (
 type login struct {
 	base               *url.URL
 	username, password string
-	plain              http.RoundTripper
+	plain              *http.Transport
 
 	mu     sync.Mutex
 	basic  bool // the upstream asked for the password itself
@@ -45,7 +45,7 @@ type token struct {
 	until time.Time
 }
 
-func newLogin(base *url.URL, username, password string, plain http.RoundTripper) *login {
+func newLogin(base *url.URL, username, password string, plain *http.Transport) *login {
 	return &login{base: base, username: username, password: password, plain: plain, tokens: make(map[string]token)}
 }
 
@@ -82,6 +82,9 @@ func (l *login) send(r *http.Request, authorization string) (*http.Response, err
 	}
 	return l.plain.RoundTrip(r)
 }
+
+// CloseIdleConnections is what http.Client asks of its transport.
+func (l *login) CloseIdleConnections() { l.plain.CloseIdleConnections() }
 
 // repositoryOf is the repository that a path of the API is about, "" if it is none.
 func repositoryOf(path string) string {

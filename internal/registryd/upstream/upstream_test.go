@@ -188,7 +188,7 @@ func TestSilence(t *testing.T) {
 	}
 	defer listener.Close()
 	u := newUpstream(t, configuration.Proxy{RemoteURL: "http://" + listener.Addr().String()})
-	u.login.plain.(*http.Transport).ResponseHeaderTimeout = 50 * time.Millisecond
+	u.login.plain.ResponseHeaderTimeout = 50 * time.Millisecond
 	if code, body := ask(t, u, "/v2/app/manifests/1"); code != 504 || !strings.Contains(body, "UNAVAILABLE") {
 		t.Errorf("answered %d %s, want 504", code, body)
 	}
@@ -198,6 +198,39 @@ func TestSilence(t *testing.T) {
 	if health := u.probe(t.Context()); health != (Health{Unanswered, timedOut}) {
 		t.Errorf("health is %v", health)
 	}
+}
+
+// TestStandstill has an upstream stop in the middle of a layer without closing it.
+func TestStandstill(t *testing.T) {
+	ended := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		close(ended)
+	}))
+	defer server.Close()
+	u := newUpstream(t, configuration.Proxy{RemoteURL: server.URL})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.Address()+"/v2/app/blobs/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &call{upstream: u}
+	response, failed := u.fetch(r, c)
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	defer response.Body.Close()
+	response.Body.(*body).stall = 50 * time.Millisecond
+	content, err := io.ReadAll(response.Body)
+	if string(content) != "half" || err == nil || err.Error() != "nothing came for 50ms" {
+		t.Errorf("read %q, %v", content, err)
+	}
+	if c.failure() == nil || u.heldBack() != nil {
+		t.Errorf("failure %v, held %v; want the one, and not the other", c.failure(), u.heldBack())
+	}
+	<-ended
 }
 
 // TestClientGone has a client give up, which says nothing of the upstream.
@@ -277,7 +310,7 @@ func TestUntrusted(t *testing.T) {
 func TestChallenges(t *testing.T) {
 	header := http.Header{}
 	header.Add("WWW-Authenticate", `Bearer realm="https://auth.example.com/token",service="a, b",scope="repository:a/b:pull,push",error=x`)
-	header.Add("WWW-Authenticate", `Basic realm="r"`)
+	header.Add("WWW-Authenticate", `Basic realm="r", Bearer realm="other"`)
 	header.Add("WWW-Authenticate", ``)
 	got := challengesOf(&http.Response{Header: header})
 	want := []challenge{
