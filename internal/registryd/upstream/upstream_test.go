@@ -77,6 +77,23 @@ func ask(t *testing.T, u *Upstream, path string) (int, string) {
 	return recorder.Code, recorder.Body.String()
 }
 
+// TestOpen gives http.DefaultClient a transport of its own, as the SDK of S3 does, and
+// opens it twice.
+func TestOpen(t *testing.T) {
+	http.DefaultClient.Transport = &http.Transport{}
+	defer func() { http.DefaultClient.Transport = nil }()
+	u := newUpstream(t, configuration.Proxy{RemoteURL: "http://127.0.0.1:1"})
+	Open()
+	response, err := http.Get(u.Address() + "/v2/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if got := challengesOf(response); response.StatusCode != 401 || len(got) != 1 || got[0].scheme != scheme {
+		t.Errorf("distribution finds %d and %v, want one challenge that is not for it", response.StatusCode, got)
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	for _, remote := range []string{"ftp://a", "a", "http://", "http://u:hunter2@%zz"} {
 		_, err := New(configuration.Proxy{RemoteURL: remote}, slog.New(slog.DiscardHandler))
