@@ -125,6 +125,27 @@ func TestCacheOfNothing(t *testing.T) {
 	}
 }
 
+// TestCacheListsAllTags has the upstream give its tags in pages, the next of which it
+// takes for being elsewhere.
+func TestCacheListsAllTags(t *testing.T) {
+	o := newOrigin(t, "")
+	o.breakWith(func(w http.ResponseWriter, r *http.Request) bool {
+		tag := "1"
+		if r.URL.Query().Get("last") == "" {
+			w.Header().Set("Link", `<http://127.0.0.1:1/v2/app/tags/list?last=1>; rel="next"`)
+		} else {
+			tag = "2"
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"name": "app", "tags": [%q]}`, tag)
+		return true
+	})
+	u := start(t, o.cache())
+	if code, body := get(t, u.url("/v2/app/tags/list")); code != 200 || !strings.Contains(body, `["1","2"]`) {
+		t.Errorf("tags: %d %s", code, body)
+	}
+}
+
 // TestCacheBeforeUpstream starts and reloads a cache whose upstream is down.
 func TestCacheBeforeUpstream(t *testing.T) {
 	o := newOrigin(t, "")

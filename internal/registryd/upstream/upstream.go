@@ -118,6 +118,7 @@ func (u *Upstream) fetch(r *http.Request, c *call) (*http.Response, *failure) {
 		return nil, failed
 	}
 	response.Request = r
+	u.relink(response.Header)
 	content := newBody(response, cancel, func(err error) {
 		failed := judge(nil, err)
 		failed.silent = false // it did answer
@@ -142,6 +143,18 @@ func (u *Upstream) request(ctx context.Context, r *http.Request) *http.Request {
 	out.Host = ""
 	out.Header.Set("Accept-Encoding", "identity")
 	return out
+}
+
+// relink has the next page of a list be asked for here, wherever the upstream thinks that
+// it is itself.
+func (u *Upstream) relink(header http.Header) {
+	target, relation, _ := strings.Cut(header.Get("Link"), ";")
+	next, err := url.Parse(strings.Trim(target, "<> "))
+	if err != nil || next.Path == "" {
+		return
+	}
+	path := strings.TrimPrefix(next.EscapedPath(), u.base.EscapedPath())
+	header.Set("Link", "<"+path+"?"+next.RawQuery+">;"+relation)
 }
 
 func (u *Upstream) heldBack() *failure {

@@ -324,6 +324,22 @@ func TestUntrusted(t *testing.T) {
 	}
 }
 
+func TestRelink(t *testing.T) {
+	u := newUpstream(t, configuration.Proxy{RemoteURL: "https://m/sub/"})
+	for link, want := range map[string]string{
+		`<https://elsewhere/sub/v2/a/tags/list?last=b&n=1>; rel="next"`: `</v2/a/tags/list?last=b&n=1>; rel="next"`,
+		`</sub/v2/a/tags/list?last=b>; rel="next"`:                      `</v2/a/tags/list?last=b>; rel="next"`,
+		`<list?last=b>`: `<list?last=b>;`,
+		``:              ``,
+		`<%zz>`:         `<%zz>`,
+	} {
+		header := http.Header{"Link": {link}}
+		if u.relink(header); header.Get("Link") != want {
+			t.Errorf("%s becomes %s, want %s", link, header.Get("Link"), want)
+		}
+	}
+}
+
 func TestChallenges(t *testing.T) {
 	header := http.Header{}
 	header.Add("WWW-Authenticate", `Bearer realm="https://auth.example.com/token",service="a, b",scope="repository:a/b:pull,push",error=x`)
