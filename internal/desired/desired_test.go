@@ -105,6 +105,7 @@ func TestForDefaults(t *testing.T) {
 	state := decide(t, input())
 	want := State{
 		Files: state.Files,
+		Place: "/srv/registry",
 		Workload: Workload{
 			Name:       "registry",
 			Unit:       "docker-registry/0",

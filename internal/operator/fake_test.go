@@ -117,6 +117,8 @@ type machine struct {
 	foreign bool
 	notes   []string
 	removed bool
+	// repositories are counted by directory.
+	repositories map[string]int
 	// legacy says that another charm left something.
 	legacy bool
 	did    []string
@@ -156,6 +158,12 @@ func (m *machine) ReadFiles(paths []string) (map[string][]byte, error) {
 	}
 	return found, nil
 }
+
+func (m *machine) Repositories(dir string) desired.Count {
+	return desired.Count{Known: true, Repositories: m.repositories[dir]}
+}
+
+func (m *machine) HasRepositories(dir string) bool { return m.repositories[dir] > 0 }
 
 func (m *machine) PrepareData() error           { return nil }
 func (m *machine) ForeignData() (bool, error)   { return m.foreign, nil }
@@ -198,6 +206,16 @@ type engine struct {
 	removed   []string
 	retired   []string
 	image     desired.Image
+	// repositories is what the registry counts, with any configuration but that of the
+	// last workload nothing.
+	repositories int
+}
+
+func (e *engine) Repositories(_ context.Context, _, config string) desired.Count {
+	if n := len(e.workloads); n == 0 || e.workloads[n-1].Config != config {
+		return desired.Count{}
+	}
+	return desired.Count{Known: true, Repositories: e.repositories}
 }
 
 func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome, error) {

@@ -37,6 +37,10 @@ type Host interface {
 	ReadFiles(paths []string) (map[string][]byte, error)
 	// ForeignData says that the data directory is not yet the registry's own.
 	ForeignData() (bool, error)
+	// Repositories counts those in a directory of images, and HasRepositories says
+	// whether there is any.
+	Repositories(dir string) desired.Count
+	HasRepositories(dir string) bool
 	// Htpasswd is the password file as it is, nil if there is none.
 	Htpasswd() ([]byte, error)
 	// Authorities says that the host has a directory of trusted authorities.
@@ -131,6 +135,9 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 		return desired.Status{}, err
 	}
 	status := done.state.Status
+	for _, left := range done.left {
+		status.Message += " " + left.Note()
+	}
 	for _, note := range slices.Concat(notes, done.result.Notes, requested) {
 		status.Message += " " + note
 	}
@@ -151,6 +158,8 @@ type applied struct {
 	in     desired.Input
 	state  desired.State
 	result reconcile.Result
+	// left is where images may be that the registry does not serve.
+	left []desired.Left
 }
 
 func (o *Operator) apply(ctx context.Context, conf config.Config) (done applied, err error) {
@@ -167,11 +176,17 @@ func (o *Operator) apply(ctx context.Context, conf config.Config) (done applied,
 	if done.state, err = desired.For(done.in); err != nil {
 		return done, err
 	}
+	if err := o.leave(ctx, reconciler.Runtime, done.state); err != nil {
+		return done, err
+	}
 	done.result, err = reconciler.Apply(ctx, done.state)
 	if refused := (*desired.Refused)(nil); errors.As(err, &refused) {
 		err = o.explain(refused, conf)
 	}
 	if err != nil {
+		return done, err
+	}
+	if done.left, err = o.settle(done.state); err != nil {
 		return done, err
 	}
 	return done, o.keep(done.state.Issued)

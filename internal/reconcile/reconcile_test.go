@@ -96,6 +96,8 @@ func (w *world) Ensure(_ context.Context, workload desired.Workload) (desired.Ou
 	return desired.Outcome{Done: "reloaded", Version: "v3"}, nil
 }
 
+func (w *world) Repositories(context.Context, string, string) desired.Count { return desired.Count{} }
+
 func (w *world) Retire(_ context.Context, unit string) error {
 	if _, runs := w.running[unit]; runs {
 		w.did("retire " + unit)

@@ -14,6 +14,10 @@ type Runtime interface {
 	// [*desired.Refused] error, and then what ran before runs on, or does so again once
 	// the outcome's Resume was called.
 	Ensure(ctx context.Context, w desired.Workload) (desired.Outcome, error)
+	// Repositories counts what the storage of the unit's registry holds, as long as that
+	// serves with config.yml of this digest; else, and where it has no way to tell, the
+	// count is not known.
+	Repositories(ctx context.Context, unit, config string) desired.Count
 	// Retire ends every registry of the unit once its requests are finished, because
 	// another runtime serves in its place. One that takes long is left to a later
 	// Retire. It does nothing if there is none.

@@ -6,6 +6,7 @@
 //	refuse   a reason not to take this configuration
 //	mute     do not answer at the admin socket
 //	text     what GET / answers
+//	images   how many repositories its storage holds
 //
 // GET /?until=FILE answers in full once FILE is there.
 package main
@@ -151,6 +152,11 @@ func (s *server) retire() {
 func (s *server) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.status(w, 200) })
+	mux.HandleFunc("GET /v1/repositories", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		fmt.Fprintf(w, `{"config": %q, "repositories": %s, "more": false}`, s.now.digest, s.now.values["images"])
+	})
 	mux.HandleFunc("POST /v1/retire", func(w http.ResponseWriter, _ *http.Request) {
 		s.retire()
 		s.status(w, 202)
