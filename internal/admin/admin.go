@@ -49,6 +49,8 @@ type Status struct {
 	TLS *TLS `json:"tls,omitempty"`
 	// Requests is how many are being answered.
 	Requests int `json:"requests"`
+	// Writes is how many of them may change what is stored.
+	Writes int `json:"writes"`
 	// Refused is why the last reload was refused, "" if it was not.
 	Refused string `json:"refused,omitempty"`
 }

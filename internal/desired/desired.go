@@ -36,6 +36,7 @@ func For(in Input) (State, error) {
 		Files:    slices.Concat(blobFiles(in), files, clientFiles(client), monitorFiles(in, served.cert)),
 		Workload: workload(in, served.cert, files),
 		Place:    Place(place),
+		Data:     in.Facts.Data(),
 		TakeOver: takesOver(in),
 		Ports:    ports(in),
 		Client:   client,

@@ -106,6 +106,7 @@ func TestForDefaults(t *testing.T) {
 	want := State{
 		Files: state.Files,
 		Place: "/srv/registry",
+		Data:  "/srv/registry",
 		Workload: Workload{
 			Name:       "registry",
 			Unit:       "docker-registry/0",

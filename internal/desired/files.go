@@ -48,7 +48,7 @@ func registryFiles(in Input, cert *config.Certificate) ([]File, error) {
 	input := registryconf.Input{
 		Config: conf,
 		Secret: in.Facts.Secret,
-		Data:   layout.Data(),
+		Data:   in.Facts.Data(),
 		Realm:  realm(in.Facts.Unit),
 		Stock:  in.Facts.Image.Major,
 	}

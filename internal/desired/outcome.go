@@ -14,6 +14,9 @@ type Outcome struct {
 	Reason string
 	// Version is the version of the registry that runs, "" if it cannot be known.
 	Version string
+	// Writing says that requests that may change what is stored are under way, maybe in
+	// a predecessor that serves no others.
+	Writing bool
 	// Resume starts again what had to stop for a registry that then failed, once the
 	// files are what they were; nil if nothing had to.
 	Resume func() error

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -25,12 +26,16 @@ type Count struct {
 type Left struct {
 	Place Place `json:"place"`
 	Count Count `json:"count"`
+	// Copied says that what it holds was moved to where the registry serves now.
+	Copied bool `json:"copied,omitempty"`
 }
 
 // Note tells the operator what stays where.
 func (l Left) Note() string {
 	n := l.Count.Repositories
 	switch {
+	case l.Copied:
+		return fmt.Sprintf("A copy of all images from before they were moved stays in %s; remove %[1]s/docker if you do not need it.", l.Place)
 	case !l.Count.Known:
 		return fmt.Sprintf("Images may stay in %s.", l.Place)
 	case l.Count.More:
@@ -45,17 +50,33 @@ func (l Left) Note() string {
 // holds so much. A place that is served is not left, nor is one without images.
 func Leave(left []Left, before Place, count Count, now Place) []Left {
 	var after []Left
+	behind := Left{Place: before, Count: count}
 	for _, l := range left {
-		if l.Place == before && !count.Known {
-			// What was counted when it was tried before is the best that is known.
-			count = l.Count
+		if l.Place == before {
+			behind.Copied = l.Copied
+			if !count.Known {
+				// What was counted when it was tried before is the best that is known.
+				behind.Count = l.Count
+			}
 		}
 		if l.Place != before && l.Place != now {
 			after = append(after, l)
 		}
 	}
-	if before == "" || before == now || count.Known && count.Repositories == 0 {
+	if before == "" || before == now || behind.Count.Known && behind.Count.Repositories == 0 {
 		return after
 	}
-	return append(after, Left{Place: before, Count: count})
+	return append(after, behind)
 }
+
+// Storage is an instance of Juju's storage that is attached to the unit; zero if none is.
+type Storage struct {
+	// ID is Juju's name for it, `registry-data/0`.
+	ID string `json:"id"`
+	// Location is where it is mounted.
+	Location string `json:"location"`
+}
+
+// Images is the directory in the storage that holds images. It is not the mount point,
+// which is there without the storage too.
+func (s Storage) Images() string { return path.Join(s.Location, "registry") }

@@ -24,3 +24,22 @@ func TestRepositories(t *testing.T) {
 		want(s.w.Config, desired.Count{})
 	})
 }
+
+// TestWriting tells of pushes under way.
+func TestWriting(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *stage) {
+		want := func(writing bool) {
+			t.Helper()
+			outcome, err := s.Ensure(t.Context(), s.w)
+			if err != nil || outcome.Writing != writing {
+				t.Errorf("got %+v, %v, want %v", outcome, err, writing)
+			}
+		}
+		want(false)
+		s.configure("writes=1\n")
+		want(true)
+		want(true)
+		s.configure("")
+		want(false)
+	})
+}

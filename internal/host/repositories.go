@@ -20,8 +20,12 @@ const (
 // errEnough ends a count at its bounds.
 var errEnough = errors.New("enough")
 
-// Repositories counts those that a directory of images holds.
+// Repositories counts those that a directory of images holds. Of one that is not there,
+// as on a disk that is not mounted, they are not known.
 func Repositories(dir string) desired.Count {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return desired.Count{}
+	}
 	count, looked := desired.Count{Known: true}, 0
 	err := filepath.WalkDir(repositories(dir), func(path string, entry fs.DirEntry, err error) error {
 		switch {

@@ -115,7 +115,7 @@ func (c *change) accept(status admin.Status) error {
 	if want := c.workload.Config; status.Config != want {
 		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
 	}
-	c.outcome.Version = status.Version
+	c.outcome.Version, c.outcome.Writing = status.Version, status.Writes > 0
 	return nil
 }
 
@@ -226,6 +226,7 @@ func (c *change) retireOthers(ctx context.Context, others []service) error {
 			return err
 		}
 		if !ended {
+			c.outcome.Writing = true
 			continue
 		}
 		if err := c.end(ctx, s); err != nil {

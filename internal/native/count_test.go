@@ -23,3 +23,21 @@ func TestRepositories(t *testing.T) {
 	s.ensure("stopped")
 	want(s.w.Config, desired.Count{})
 }
+
+// TestWriting tells of pushes under way.
+func TestWriting(t *testing.T) {
+	s := newStage(t)
+	want := func(writing bool) {
+		t.Helper()
+		outcome, err := s.Ensure(t.Context(), s.w)
+		if err != nil || outcome.Writing != writing {
+			t.Errorf("got %+v, %v, want %v", outcome, err, writing)
+		}
+	}
+	want(false)
+	s.configure("writes=1\n")
+	want(true)
+	want(true)
+	s.configure("")
+	want(false)
+}

@@ -27,9 +27,9 @@ func (o *Operator) leave(ctx context.Context, runtime reconcile.Runtime, state d
 	if kept.Place == "" {
 		// A unit without a record: images may be here from a former one.
 		kept.Place = desired.Place(o.Layout.Data())
-	}
-	if kept.Place == state.Place {
-		return nil
+		if kept.Place == state.Place || !o.Host.HasRepositories(string(kept.Place)) {
+			return nil
+		}
 	}
 	var count desired.Count
 	if kept.Place.Dir() {
@@ -50,7 +50,7 @@ func (o *Operator) settle(state desired.State) ([]desired.Left, error) {
 	}
 	var left []desired.Left
 	for _, l := range kept.Left {
-		if l.Place == state.Place || l.Place.Dir() && !o.Host.HasRepositories(string(l.Place)) {
+		if l.Place == state.Place || l.Place.Dir() && o.emptied(string(l.Place)) {
 			continue
 		}
 		left = append(left, l)
@@ -58,6 +58,10 @@ func (o *Operator) settle(state desired.State) ([]desired.Left, error) {
 	kept = imagesRecorded{Place: state.Place, Config: state.Workload.Config, Left: left}
 	return left, o.record(imagesRecord, kept)
 }
+
+// emptied says that a directory has no images any more; one on a disk that is not mounted
+// may have some.
+func (o *Operator) emptied(dir string) bool { return o.Host.IsDir(dir) && !o.Host.HasRepositories(dir) }
 
 // images is what leave and settle have recorded.
 func (o *Operator) images() (imagesRecorded, error) {
@@ -69,8 +73,19 @@ func (o *Operator) images() (imagesRecorded, error) {
 }
 
 // ForgetStorage has the status tell no more of images in storage that the registry
-// served from before. They are left alone.
+// served from before, and has the registry go on without those in Juju's storage that is
+// detached. They are left alone.
 func (o *Operator) ForgetStorage(ctx context.Context) error {
+	storage, err := o.storage(ctx)
+	if err != nil {
+		return err
+	}
+	if !storage.holds() {
+		storage.Images = desired.Storage{}
+	}
+	if err := o.record(storageRecord, storage); err != nil {
+		return err
+	}
 	kept, err := o.images()
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func TestSwitchRefused(t *testing.T) {
 // TestImagesOfAFormerUnit are told of from the beginning.
 func TestImagesOfAFormerUnit(t *testing.T) {
 	w := fresh(t)
-	w.machine.repositories = map[string]int{"/srv/registry": 2}
+	w.machine.repositories, w.machine.dirs = map[string]int{"/srv/registry": 2}, map[string]bool{"/srv/registry": true}
 	w.toS3("images")
 	w.wantMessage(t, ready+" 2 repositories stay in /srv/registry.")
 }

@@ -58,9 +58,9 @@ func (w *world) Sync(files []desired.File) (desired.Change, error) {
 	return change, nil
 }
 
-func (w *world) PrepareData() error { return nil }
+func (w *world) PrepareData(string) error { return nil }
 
-func (w *world) TakeOver(context.Context) (desired.Progress, error) {
+func (w *world) TakeOver(context.Context, string) (desired.Progress, error) {
 	const budget = 10
 	w.did("take over")
 	w.foreign = max(0, w.foreign-budget)

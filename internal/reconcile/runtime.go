@@ -31,11 +31,11 @@ type Runtime interface {
 type Host interface {
 	// Sync makes the owned files these. A file that is right is not written.
 	Sync(files []desired.File) (desired.Change, error)
-	// PrepareData makes the directories that the registry writes to.
-	PrepareData() error
-	// TakeOver gives files in the data directory to the registry's user, for a bounded
+	// PrepareData makes the directories that the registry writes to, with images in dir.
+	PrepareData(dir string) error
+	// TakeOver gives files in a directory of images to the registry's user, for a bounded
 	// time.
-	TakeOver(ctx context.Context) (desired.Progress, error)
+	TakeOver(ctx context.Context, dir string) (desired.Progress, error)
 	// EnsureClient lets the host's own Docker reach the registry, and says in notes
 	// what it must leave to the operator.
 	EnsureClient(ctx context.Context, client desired.Client) (notes []string, err error)

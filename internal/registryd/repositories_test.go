@@ -2,8 +2,11 @@ package registryd_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -43,4 +46,52 @@ func TestRepositories(t *testing.T) {
 	if diff := cmp.Diff(registryd.Repositories{Config: config, Count: 1000, More: true}, count()); diff != "" {
 		t.Errorf("1001 repositories:\n%s", diff)
 	}
+}
+
+// TestWrites counts a push from its first byte to its end, also by a generation that was
+// replaced meanwhile, and no pull.
+func TestWrites(t *testing.T) {
+	u := start(t, filesystem("127.0.0.1:0"))
+	await := func(want int) {
+		t.Helper()
+		for range 1000 {
+			if u.server.Status().Writes == want {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("%d writes, want %d", u.server.Status().Writes, want)
+	}
+	begun, err := http.Post(u.url("/v2/app/blobs/uploads/"), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = begun.Body.Close()
+	await(0)
+	body, slow := io.Pipe()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, begun.Header.Get("Location"), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		ended <- err
+	}()
+	if _, err := slow.Write([]byte("half")); err != nil {
+		t.Fatal(err)
+	}
+	await(1)
+	u.reload(filesystem("127.0.0.1:0", "log: {level: debug}"))
+	await(1)
+	if err := slow.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	await(0)
 }

@@ -25,6 +25,8 @@ type Status struct {
 	TLS *TLSStatus `json:"tls,omitempty"`
 	// Requests is how many are being answered at this moment.
 	Requests int `json:"requests"`
+	// Writes is how many of them may change what is stored.
+	Writes int `json:"writes"`
 	// Refused says why the last reload was refused; it is empty if it was not.
 	Refused string `json:"refused,omitempty"`
 }
@@ -47,6 +49,7 @@ func (s *Server) Status() Status {
 		Config:     g.digest,
 		Addr:       s.addr,
 		Requests:   int(s.requests.Load()),
+		Writes:     int(s.writes.Load()),
 		Refused:    s.refused,
 	}
 	if s.ending() {

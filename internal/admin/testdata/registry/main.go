@@ -7,6 +7,7 @@
 //	mute     do not answer at the admin socket
 //	text     what GET / answers
 //	images   how many repositories its storage holds
+//	writes   how many pushes it says are under way
 //
 // GET /?until=FILE answers in full once FILE is there.
 package main
@@ -21,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -179,8 +181,10 @@ func (s *server) status(w http.ResponseWriter, code int) {
 	if s.retiring {
 		state = "retiring"
 	}
+	writes, _ := strconv.Atoi(s.now.values["writes"])
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]any{
+		"writes":  writes,
 		"version": "v0.0.0-test", "state": state, "generation": s.count, "config": s.now.digest,
 		"addr": "127.0.0.1:" + s.now.values["port"],
 	})
