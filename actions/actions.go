@@ -21,6 +21,9 @@ type Unit interface {
 	Pause(ctx context.Context, remove bool) error
 	// Resume starts the registry again.
 	Resume(ctx context.Context) error
+	// ForgetStorage has the status tell no more of images in storage that the registry
+	// served from before. They are left alone.
+	ForgetStorage(ctx context.Context) error
 	// Workload is the name of the registry's container or service.
 	Workload(ctx context.Context) (string, error)
 }
@@ -55,11 +58,12 @@ type call struct {
 
 func table() map[string]action {
 	return map[string]action{
-		"images": images,
-		"push":   push,
-		"rmi":    rmi,
-		"start":  start,
-		"stop":   stop,
+		"forget-storage": forgetStorage,
+		"images":         images,
+		"push":           push,
+		"rmi":            rmi,
+		"start":          start,
+		"stop":           stop,
 	}
 }
 

@@ -52,6 +52,11 @@ func (m *machine) Resume(context.Context) error {
 	return nil
 }
 
+func (m *machine) ForgetStorage(context.Context) error {
+	m.done = append(m.done, "forget storage")
+	return nil
+}
+
 func (m *machine) Workload(context.Context) (string, error) { return "registry", nil }
 
 func (m *machine) Pull(_ context.Context, ref string, progress func(string)) error {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Unit is what a hook may ask of the unit.
@@ -29,6 +28,9 @@ func Endpoints() []string {
 	}
 }
 
+// Storages are the names of the charm's storage, as in metadata.yaml.
+func Storages() []string { return []string{"registry-data"} }
+
 // Names are all hooks that the charm answers, sorted.
 func Names() []string {
 	names := []string{
@@ -40,6 +42,9 @@ func Names() []string {
 		for _, event := range []string{"created", "joined", "changed", "departed", "broken"} {
 			names = append(names, endpoint+"-relation-"+event)
 		}
+	}
+	for _, storage := range Storages() {
+		names = append(names, storage+"-storage-attached", storage+"-storage-detaching")
 	}
 	slices.Sort(names)
 	return names
@@ -55,12 +60,8 @@ func Run(ctx context.Context, name string, unit Unit) error {
 		return unit.Remove(ctx)
 	case name == "pre-series-upgrade":
 		return unit.Hold(ctx)
-	case slices.Contains(Names(), name), isStorage(name):
+	case slices.Contains(Names(), name):
 		return unit.Converge(ctx)
 	}
 	return fmt.Errorf("cannot run hook %q: the charm has no such hook", name)
-}
-
-func isStorage(name string) bool {
-	return strings.HasSuffix(name, "-storage-attached") || strings.HasSuffix(name, "-storage-detaching")
 }

@@ -49,6 +49,8 @@ type Status struct {
 	TLS *TLS `json:"tls,omitempty"`
 	// Requests is how many are being answered.
 	Requests int `json:"requests"`
+	// Writes is how many of them may change what is stored.
+	Writes int `json:"writes"`
 	// Refused is why the last reload was refused, "" if it was not.
 	Refused string `json:"refused,omitempty"`
 	// Upstream is what is wrong with the registry that this one is a cache of, nil if
@@ -79,7 +81,7 @@ func At(socket string) Client { return Client{socket: socket} }
 
 // Status asks how the registry is.
 func (c Client) Status(ctx context.Context) (Status, error) {
-	status, err := c.call(ctx, http.MethodGet, "/v1/status", http.StatusOK)
+	status, err := call[Status](ctx, c, http.MethodGet, "/v1/status", http.StatusOK)
 	if err != nil {
 		return Status{}, fmt.Errorf("cannot ask registry for its status: %w", err)
 	}
@@ -89,7 +91,7 @@ func (c Client) Status(ctx context.Context) (Status, error) {
 // Reload makes the registry read its configuration again, and returns once it
 // serves with it. A [RefusedError] is the registry's refusal.
 func (c Client) Reload(ctx context.Context) (Status, error) {
-	status, err := c.call(ctx, http.MethodPost, "/v1/reload", http.StatusOK)
+	status, err := call[Status](ctx, c, http.MethodPost, "/v1/reload", http.StatusOK)
 	if err != nil {
 		return Status{}, fmt.Errorf("cannot reload registry: %w", err)
 	}
@@ -99,40 +101,58 @@ func (c Client) Reload(ctx context.Context) (Status, error) {
 // Retire makes the registry accept no more connections, finish what it is doing
 // and end. It returns as soon as the registry has begun to.
 func (c Client) Retire(ctx context.Context) (Status, error) {
-	status, err := c.call(ctx, http.MethodPost, "/v1/retire", http.StatusAccepted)
+	status, err := call[Status](ctx, c, http.MethodPost, "/v1/retire", http.StatusAccepted)
 	if err != nil {
 		return Status{}, fmt.Errorf("cannot retire registry: %w", err)
 	}
 	return status, nil
 }
 
+// Repositories is how many repositories a registry's storage holds.
+type Repositories struct {
+	// Config is the digest of the config.yml that names the storage.
+	Config string `json:"config"`
+	// Count is not all of them if More.
+	Count int  `json:"repositories"`
+	More  bool `json:"more"`
+}
+
+// Repositories asks how many repositories the registry's storage holds.
+func (c Client) Repositories(ctx context.Context) (Repositories, error) {
+	counted, err := call[Repositories](ctx, c, http.MethodGet, "/v1/repositories", http.StatusOK)
+	if err != nil {
+		return Repositories{}, fmt.Errorf("cannot ask registry for its repositories: %w", err)
+	}
+	return counted, nil
+}
+
 // answerLimit bounds an answer in bytes; a status has some hundreds.
 const answerLimit = 1 << 20
 
-func (c Client) call(ctx context.Context, method, path string, want int) (Status, error) {
+func call[T any](ctx context.Context, c Client, method, path string, want int) (T, error) {
+	var answer T
 	transport := &http.Transport{DialContext: c.dial}
 	defer transport.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, nil)
 	if err != nil {
-		return Status{}, err
+		return answer, err
 	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
-		return Status{}, fmt.Errorf("%w: %v", ErrNoAnswer, errors.Unwrap(err))
+		return answer, fmt.Errorf("%w: %v", ErrNoAnswer, errors.Unwrap(err))
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
 	if err != nil {
-		return Status{}, fmt.Errorf("%w: %v", ErrNoAnswer, err)
+		return answer, fmt.Errorf("%w: %v", ErrNoAnswer, err)
 	}
 	if response.StatusCode != want {
-		return Status{}, refusal(response.Status, response.StatusCode, body)
+		return answer, refusal(response.Status, response.StatusCode, body)
 	}
-	var status Status
-	if err := json.Unmarshal(body, &status); err != nil {
-		return Status{}, fmt.Errorf("cannot read status: %w", err)
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return answer, fmt.Errorf("cannot read its answer: %w", err)
 	}
-	return status, nil
+	return answer, nil
 }
 
 func (c Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -106,7 +106,7 @@ func TestUnexpectedAnswers(t *testing.T) {
 	}{
 		{"reason", 500, `{"error": "out of files"}`, `cannot ask registry for its status: registry answered "500 Internal Server Error": out of files`},
 		{"no reason", 404, "not found", `cannot ask registry for its status: registry answered "404 Not Found"`},
-		{"not json", 200, "hello", "cannot ask registry for its status: cannot read status: invalid character 'h' looking for beginning of value"},
+		{"not json", 200, "hello", "cannot ask registry for its status: cannot read its answer: invalid character 'h' looking for beginning of value"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			socket := serve(t, t.TempDir(), answer("GET /v1/status", test.code, test.body))

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"docker-registry-operator/internal/config"
+	"docker-registry-operator/internal/registryconf"
 	"docker-registry-operator/internal/relation"
 )
 
@@ -25,11 +26,17 @@ func For(in Input) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	place, err := registryconf.Place(contentOf(files, configName))
+	if err != nil {
+		return State{}, err
+	}
 	name := nameFor(in, served.cert != nil)
 	client := client(in, name, served.cert)
 	return State{
 		Files:    slices.Concat(blobFiles(in), files, clientFiles(client), monitorFiles(in, served.cert)),
 		Workload: workload(in, served.cert, files),
+		Place:    Place(place),
+		Data:     in.Facts.Data(),
 		TakeOver: takesOver(in),
 		Ports:    ports(in),
 		Client:   client,

@@ -105,6 +105,8 @@ func TestForDefaults(t *testing.T) {
 	state := decide(t, input())
 	want := State{
 		Files: state.Files,
+		Place: "/srv/registry",
+		Data:  "/srv/registry",
 		Workload: Workload{
 			Name:       "registry",
 			Unit:       "docker-registry/0",

@@ -48,7 +48,7 @@ func registryFiles(in Input, cert *config.Certificate) ([]File, error) {
 	input := registryconf.Input{
 		Config: conf,
 		Secret: in.Facts.Secret,
-		Data:   layout.Data(),
+		Data:   in.Facts.Data(),
 		Realm:  realm(in.Facts.Unit),
 		Stock:  in.Facts.Image.Major,
 	}
@@ -98,12 +98,21 @@ func digest(content []byte) string {
 
 // digestOf is the digest of the file of that name among files, "" if there is none.
 func digestOf(files []File, name string) string {
+	content := contentOf(files, name)
+	if content == nil {
+		return ""
+	}
+	return digest(content)
+}
+
+// contentOf is the content of the file of that name among files, nil if there is none.
+func contentOf(files []File, name string) []byte {
 	for _, file := range files {
 		if path.Base(file.Path) == name {
-			return digest(file.Content)
+			return file.Content
 		}
 	}
-	return ""
+	return nil
 }
 
 // digestAll is a digest of the files' paths and contents.

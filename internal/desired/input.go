@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"cmp"
+
 	"docker-registry-operator/internal/config"
 	"docker-registry-operator/internal/relation"
 )
@@ -55,6 +57,9 @@ type Facts struct {
 	Image Image
 	// User is who runs the registry.
 	User Identity
+	// Storage is the directory of images in Juju's storage, "" where they are in the
+	// layout's.
+	Storage string
 	// ForeignData says that files in the data directory belong to somebody else
 	// than User.
 	ForeignData bool
@@ -74,6 +79,9 @@ func (f Facts) Address() string {
 	}
 	return f.Addresses[0]
 }
+
+// Data is the directory of images.
+func (f Facts) Data() string { return cmp.Or(f.Storage, f.Layout.Data()) }
 
 // Image is what is known of option registry-image.
 type Image struct {

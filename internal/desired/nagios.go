@@ -34,7 +34,7 @@ func checks(in Input, cert *config.Certificate) []check {
 		all = append(all, check{
 			"docker_registry_disk", "Images have free space",
 			// Images are many small files: inodes may end before space does.
-			fmt.Sprintf("check_disk -w 20%% -c 10%% -W 20%% -K 10%% -p %s", in.Facts.Layout.Data()),
+			fmt.Sprintf("check_disk -w 20%% -c 10%% -W 20%% -K 10%% -p %s", in.Facts.Data()),
 		})
 	}
 	return all

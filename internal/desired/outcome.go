@@ -16,6 +16,9 @@ type Outcome struct {
 	Version string
 	// Upstream is what is wrong with the registry that this one is a cache of.
 	Upstream Upstream
+	// Writing says that requests that may change what is stored are under way, maybe in
+	// a predecessor that serves no others.
+	Writing bool
 	// Resume starts again what had to stop for a registry that then failed, once the
 	// files are what they were; nil if nothing had to.
 	Resume func() error

@@ -8,6 +8,10 @@ type State struct {
 	Files []File
 	// Workload is the registry.
 	Workload Workload
+	// Place is where the registry keeps its images.
+	Place Place
+	// Data is the directory of images that the registry has, used or not.
+	Data string
 	// TakeOver says that the images are to become the registry's own.
 	TakeOver bool
 	// Ports are the TCP ports that Juju should have open, ascending.

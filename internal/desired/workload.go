@@ -27,7 +27,7 @@ func workload(in Input, cert *config.Certificate, files []File) Workload {
 		Capabilities: capabilities(in),
 		Mounts: []Mount{
 			{Path: layout.Config(), ReadOnly: true},
-			{Path: layout.Data()},
+			{Path: in.Facts.Data()},
 		},
 		Port:    conf.HTTP.Port,
 		TLS:     cert != nil,

@@ -40,6 +40,7 @@ func (c *change) retireOthers(ctx context.Context) error {
 			}
 		}
 		if !ended {
+			c.outcome.Writing = true
 			continue
 		}
 		if err := c.remove(ctx, b); err != nil {

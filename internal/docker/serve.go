@@ -85,7 +85,7 @@ func (c *change) accept(status admin.Status) error {
 	if want := c.spec.workload.Config; status.Config != want {
 		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
 	}
-	c.outcome.Version = status.Version
+	c.outcome.Version, c.outcome.Writing = status.Version, status.Writes > 0
 	if from := status.Upstream; from != nil {
 		c.outcome.Upstream = desired.Upstream{Problem: desired.UpstreamProblem(from.Problem), Reason: from.Reason}
 	}

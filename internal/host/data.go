@@ -9,16 +9,17 @@ import (
 	"docker-registry-operator/internal/desired"
 )
 
-// Data is the directory of images.
+// Data is a directory of images.
 type Data struct {
 	dir    string
 	cursor string
 	user   desired.Identity
 }
 
-// NewData is the layout's directory of images, which user is to own.
-func NewData(layout desired.Layout, user desired.Identity) *Data {
-	return &Data{dir: layout.Data(), cursor: filepath.Join(layout.State(), "takeover.json"), user: user}
+// NewData is a directory of images, which user is to own. What is known of it is recorded
+// in the layout's state directory.
+func NewData(layout desired.Layout, dir string, user desired.Identity) *Data {
+	return &Data{dir: dir, cursor: filepath.Join(layout.State(), "takeover.json"), user: user}
 }
 
 // Prepare makes the directory, closed to others, if it is not there.

@@ -78,7 +78,7 @@ func TestTakeOver(t *testing.T) {
 	entries := blobs(t, layout.Data(), 10_000)
 	calls, seen := 0, 0
 	for {
-		data := NewData(layout, registryUser)
+		data := NewData(layout, layout.Data(), registryUser)
 		if foreign, err := data.Foreign(); err != nil || !foreign {
 			t.Fatalf("foreign: %v, %v after %d calls", foreign, err, calls)
 		}
@@ -101,7 +101,7 @@ func TestTakeOver(t *testing.T) {
 	if seen != entries || calls < entries/3000 {
 		t.Errorf("%d files in %d calls, want %d", seen, calls, entries)
 	}
-	data := NewData(layout, registryUser)
+	data := NewData(layout, layout.Data(), registryUser)
 	if foreign, err := data.Foreign(); err != nil || foreign {
 		t.Errorf("still foreign: %v, %v", foreign, err)
 	}
@@ -119,7 +119,7 @@ func TestTakeOverWhileServing(t *testing.T) {
 	layout := desired.Layout{Root: t.TempDir()}
 	blobs(t, layout.Data(), 1000)
 	sha := filepath.Join(layout.Data(), "docker/registry/v2/blobs/sha256")
-	data := NewData(layout, registryUser)
+	data := NewData(layout, layout.Data(), registryUser)
 	if _, err := data.TakeOver(&budget{Context: t.Context(), left: 1000}); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestTakeOverLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if progress, err := NewData(layout, registryUser).TakeOver(t.Context()); err != nil || progress.Files != 5 {
+	if progress, err := NewData(layout, layout.Data(), registryUser).TakeOver(t.Context()); err != nil || progress.Files != 5 {
 		t.Fatalf("%+v, %v", progress, err)
 	}
 	if found := owners(t, outside); found[registryUser] != 0 {
@@ -179,7 +179,7 @@ func TestTakeOverLinks(t *testing.T) {
 func TestPrepare(t *testing.T) {
 	needRoot(t)
 	layout := desired.Layout{Root: t.TempDir()}
-	data := NewData(layout, registryUser)
+	data := NewData(layout, layout.Data(), registryUser)
 	for range 2 {
 		if err := Prepare(layout, registryUser); err != nil {
 			t.Fatal(err)
@@ -233,7 +233,7 @@ func BenchmarkTakeOver(b *testing.B) {
 	entries := blobs(b, layout.Data(), 50_000)
 	users := []desired.Identity{registryUser, {UID: 65531, GID: 65531}}
 	for i := 0; b.Loop(); i++ {
-		if _, err := NewData(layout, users[i%2]).TakeOver(b.Context()); err != nil {
+		if _, err := NewData(layout, layout.Data(), users[i%2]).TakeOver(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}

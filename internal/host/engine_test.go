@@ -418,7 +418,7 @@ func BenchmarkUnchanged(b *testing.B) {
 	if _, err := NewFiles(layout, owner()).Sync(files); err != nil {
 		b.Fatal(err)
 	}
-	data := NewData(layout, owner())
+	data := NewData(layout, layout.Data(), owner())
 	engine := NewEngine(layout, NewDaemon(""), &fakeRunner{}, slog.New(slog.DiscardHandler))
 	engine.config = layout.On("/etc/docker/daemon.json")
 	if !engine.daemon.Answers(b.Context()) {

@@ -43,7 +43,7 @@ func newHeir(t *testing.T) *heir {
 	}}
 	h.Machine = &Machine{
 		layout: layout, charm: m.root + agents + "/unit-docker-registry-0/charm", files: NewFiles(layout, owner()),
-		data: NewData(layout, owner()), daemon: m.daemon, engine: m.Engine,
+		user: owner(), daemon: m.daemon, engine: m.Engine,
 		records: &records{path: filepath.Join(layout.State(), "records.json")},
 	}
 	h.put("/etc/docker/registry/config.yml", "version: '0.1'\n", 0o600)

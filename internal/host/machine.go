@@ -22,7 +22,7 @@ type Machine struct {
 	layout  desired.Layout
 	charm   string
 	files   *Files
-	data    *Data
+	user    desired.Identity
 	daemon  *Daemon
 	engine  *Engine
 	records *records
@@ -50,7 +50,7 @@ func NewMachine(options MachineOptions) *Machine {
 		layout:  layout,
 		charm:   options.Charm,
 		files:   NewFiles(layout, options.User),
-		data:    NewData(layout, options.User),
+		user:    options.User,
 		daemon:  daemon,
 		engine:  NewEngine(layout, daemon, Exec{}, options.Log),
 		records: &records{path: filepath.Join(layout.State(), "records.json")},
@@ -68,23 +68,31 @@ func (m *Machine) Sync(files []desired.File) (desired.Change, error) {
 	return desired.Change{Written: change.Written, Removed: change.Removed, Undo: change.Undo}, nil
 }
 
-// PrepareData makes the directories that the registry writes to.
-func (m *Machine) PrepareData() error {
-	if err := Prepare(m.layout, m.data.user); err != nil {
+// PrepareData makes the directories that the registry writes to, with images in dir.
+func (m *Machine) PrepareData(dir string) error {
+	if err := Prepare(m.layout, m.user); err != nil {
 		return err
 	}
-	return m.data.Prepare()
+	return m.data(dir).Prepare()
 }
 
-// ForeignData says that the directory of images is not yet the registry's own.
-func (m *Machine) ForeignData() (bool, error) { return m.data.Foreign() }
+// ForeignData says that a directory of images is not yet the registry's own.
+func (m *Machine) ForeignData(dir string) (bool, error) { return m.data(dir).Foreign() }
 
-// TakeOver gives files in the directory of images to the registry, for a bounded time.
-func (m *Machine) TakeOver(ctx context.Context) (desired.Progress, error) {
+// TakeOver gives files in a directory of images to the registry, for a bounded time.
+func (m *Machine) TakeOver(ctx context.Context, dir string) (desired.Progress, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeOverBudget)
 	defer cancel()
-	progress, err := m.data.TakeOver(ctx)
+	progress, err := m.data(dir).TakeOver(ctx)
 	return desired.Progress(progress), err
+}
+
+func (m *Machine) data(dir string) *Data { return NewData(m.layout, dir, m.user) }
+
+// IsDir says that there is a directory.
+func (m *Machine) IsDir(dir string) bool {
+	info, err := os.Stat(dir)
+	return err == nil && info.IsDir()
 }
 
 // EnsureClient lets the host's own Docker reach the registry.

@@ -53,7 +53,8 @@ var tools = []string{
 	"action-fail", "action-get", "action-log", "action-set", "application-version-set",
 	"close-port", "config-get", "is-leader", "juju-log", "leader-get", "network-get",
 	"open-port", "opened-ports", "relation-get", "relation-ids", "relation-list",
-	"relation-set", "state-get", "state-set", "status-get", "status-set", "unit-get",
+	"relation-set", "state-get", "state-set", "status-get", "status-set", "storage-get", "storage-list",
+	"unit-get",
 }
 
 func TestMain(m *testing.M) {
@@ -161,6 +162,7 @@ func (w *world) call(name string, args []string) (any, error) {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	format := flags.String("format", "", "")
 	relation := flags.String("r", "", "")
+	storage := flags.String("s", "", "")
 	level := flags.String("l", "INFO", "")
 	file := flags.String("file", "", "")
 	app := flags.Bool("app", false, "")
@@ -170,7 +172,7 @@ func (w *world) call(name string, args []string) (any, error) {
 	}
 	args = flags.Args()
 	reads := strings.HasSuffix(name, "-get") || strings.HasPrefix(name, "is-") ||
-		name == "relation-ids" || name == "relation-list" || name == "opened-ports"
+		name == "relation-ids" || name == "relation-list" || name == "opened-ports" || name == "storage-list"
 	if reads && *format != "json" {
 		return nil, errors.New("the test wants JSON")
 	}
@@ -193,6 +195,12 @@ func (w *world) call(name string, args []string) (any, error) {
 			return w.Applications[*relation], nil
 		}
 		return append([]string{}, w.Units[*relation]...), nil
+	case "storage-list":
+		return []string{}, nil
+	case "storage-get":
+		if *storage == "" || !slices.Equal(args, []string{"location"}) {
+			return nil, fmt.Errorf("the test knows no %q of storage %q", args, *storage)
+		}
 	case "unit-get":
 		return w.Public, nil
 	case "relation-get":

@@ -113,6 +113,11 @@ func (u *Unit) Addresses(context.Context, string) ([]string, error) {
 // PublicAddress is not known.
 func (u *Unit) PublicAddress(context.Context) (string, error) { return "", nil }
 
+// Storage is not known: there is none.
+func (u *Unit) Storage(context.Context, string) (desired.Storage, bool, error) {
+	return desired.Storage{}, false, nil
+}
+
 // Relations are none: there is nobody to relate to.
 func (u *Unit) Relations(context.Context, string, relation.Parts) ([]relation.Relation, error) {
 	return nil, nil

@@ -115,7 +115,7 @@ func (c *change) accept(status admin.Status) error {
 	if want := c.workload.Config; status.Config != want {
 		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
 	}
-	c.outcome.Version = status.Version
+	c.outcome.Version, c.outcome.Writing = status.Version, status.Writes > 0
 	if from := status.Upstream; from != nil {
 		c.outcome.Upstream = desired.Upstream{Problem: desired.UpstreamProblem(from.Problem), Reason: from.Reason}
 	}
@@ -229,6 +229,7 @@ func (c *change) retireOthers(ctx context.Context, others []service) error {
 			return err
 		}
 		if !ended {
+			c.outcome.Writing = true
 			continue
 		}
 		if err := c.end(ctx, s); err != nil {

@@ -40,7 +40,7 @@ func (o *Operator) Access(ctx context.Context) (Access, error) {
 	if err := closed(conf); err != nil {
 		return Access{}, err
 	}
-	in, err := o.read(ctx, conf)
+	in, err := o.read(ctx, conf, "")
 	if err != nil {
 		return Access{}, err
 	}

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -24,7 +25,16 @@ type unit struct {
 	version string
 	// relations are by endpoint.
 	relations map[string][]relation.Relation
-	did       []string
+	// storage is what the event tells, nil for nothing.
+	storage *desired.Storage
+	did     []string
+}
+
+func (u *unit) Storage(context.Context, string) (desired.Storage, bool, error) {
+	if u.storage == nil {
+		return desired.Storage{}, false, nil
+	}
+	return *u.storage, true, nil
 }
 
 func (u *unit) Name() string                                    { return "docker-registry/0" }
@@ -117,6 +127,12 @@ type machine struct {
 	foreign bool
 	notes   []string
 	removed bool
+	// repositories are counted by directory.
+	repositories map[string]int
+	// dirs are directories of images that are there.
+	dirs    map[string]bool
+	moves   int
+	unmoved error
 	// legacy says that another charm left something.
 	legacy bool
 	did    []string
@@ -157,16 +173,44 @@ func (m *machine) ReadFiles(paths []string) (map[string][]byte, error) {
 	return found, nil
 }
 
-func (m *machine) PrepareData() error           { return nil }
-func (m *machine) ForeignData() (bool, error)   { return m.foreign, nil }
-func (m *machine) Authorities() bool            { return true }
-func (m *machine) Hostname() (string, error)    { return "juju-machine", nil }
-func (m *machine) Monitoring() (bool, bool)     { return true, true }
-func (m *machine) Remove(context.Context) error { m.removed = true; return nil }
+func (m *machine) Repositories(dir string) desired.Count {
+	return desired.Count{Known: m.dirs[dir], Repositories: m.repositories[dir]}
+}
+
+func (m *machine) HasRepositories(dir string) bool { return m.repositories[dir] > 0 }
+
+func (m *machine) PrepareData(dir string) error {
+	if m.dirs == nil {
+		m.dirs = map[string]bool{}
+	}
+	m.dirs[dir] = true
+	return nil
+}
+
+func (m *machine) IsDir(dir string) bool { return m.dirs[dir] }
+
+// Move takes two calls before the last.
+func (m *machine) Move(_ context.Context, from, to string, last bool) (desired.Progress, error) {
+	m.moves++
+	m.did = append(m.did, fmt.Sprintf("move %v", last))
+	switch {
+	case m.unmoved != nil:
+		return desired.Progress{}, m.unmoved
+	case last:
+		m.dirs[to], m.repositories[to] = true, m.repositories[from]
+	}
+	return desired.Progress{Files: m.moves, Done: m.moves > 1}, nil
+}
+
+func (m *machine) ForeignData(string) (bool, error) { return m.foreign, nil }
+func (m *machine) Authorities() bool                { return true }
+func (m *machine) Hostname() (string, error)        { return "juju-machine", nil }
+func (m *machine) Monitoring() (bool, bool)         { return true, true }
+func (m *machine) Remove(context.Context) error     { m.removed = true; return nil }
 
 func (m *machine) Htpasswd() ([]byte, error) { return m.files["/etc/docker/registry/htpasswd"], nil }
 
-func (m *machine) TakeOver(context.Context) (desired.Progress, error) {
+func (m *machine) TakeOver(context.Context, string) (desired.Progress, error) {
 	m.foreign = false
 	return desired.Progress{Files: 3, Done: true}, nil
 }
@@ -199,6 +243,18 @@ type engine struct {
 	retired   []string
 	image     desired.Image
 	upstream  desired.Upstream
+	// repositories is what the registry counts, with any configuration but that of the
+	// last workload nothing.
+	repositories int
+	// writing is how often a push is under way when it is looked.
+	writing int
+}
+
+func (e *engine) Repositories(_ context.Context, _, config string) desired.Count {
+	if n := len(e.workloads); n == 0 || e.workloads[n-1].Config != config {
+		return desired.Count{}
+	}
+	return desired.Count{Known: true, Repositories: e.repositories}
 }
 
 func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome, error) {
@@ -211,10 +267,13 @@ func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome,
 		version = ""
 	}
 	if n := len(e.workloads); n > 0 && cmp.Equal(e.workloads[n-1], w) {
-		return desired.Outcome{Version: version, Upstream: e.upstream}, nil
+		e.writing--
+		return desired.Outcome{Version: version, Writing: e.writing >= 0, Upstream: e.upstream}, nil
 	}
 	e.workloads = append(e.workloads, w)
-	return desired.Outcome{Done: "created", Version: version, Upstream: e.upstream}, nil
+	writing := e.writing > 0
+	e.writing--
+	return desired.Outcome{Done: "created", Version: version, Writing: writing, Upstream: e.upstream}, nil
 }
 
 func (e *engine) Retire(_ context.Context, unit string) error {

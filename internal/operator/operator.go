@@ -35,8 +35,18 @@ type Host interface {
 	// ReadFiles are the contents of those of paths that exist and that the charm did
 	// not write itself. What cannot be read is a [*fs.PathError].
 	ReadFiles(paths []string) (map[string][]byte, error)
-	// ForeignData says that the data directory is not yet the registry's own.
-	ForeignData() (bool, error)
+	// ForeignData says that a directory of images is not yet the registry's own.
+	ForeignData(dir string) (bool, error)
+	// IsDir says that there is a directory.
+	IsDir(dir string) bool
+	// Move copies a directory of images to another place, as far as it comes in a
+	// bounded time; the next call goes on. The last one, during which nothing may change
+	// them, makes the copy whole and puts it in its place. What is copied stays.
+	Move(ctx context.Context, from, to string, last bool) (desired.Progress, error)
+	// Repositories counts those in a directory of images, and HasRepositories says
+	// whether there is any.
+	Repositories(dir string) desired.Count
+	HasRepositories(dir string) bool
 	// Htpasswd is the password file as it is, nil if there is none.
 	Htpasswd() ([]byte, error)
 	// Authorities says that the host has a directory of trusted authorities.
@@ -105,13 +115,20 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 		// next hook, which comes at once after a refresh, goes on to another runtime.
 		conf.Container.Runtime = config.Docker
 	}
+	place, err := o.shelve(ctx, conf)
+	if err != nil {
+		return desired.Status{}, err
+	}
 	notes, err := o.Host.Prepare(ctx, conf.Host, o.Unit.Proxy(), conf.Container.Runtime == config.Docker, o.progress(ctx))
 	if err != nil {
 		return desired.Status{}, err
 	}
-	done, err := o.apply(ctx, conf)
+	done, err := o.apply(ctx, conf, place)
 	if err == nil && done.result.TakenOver {
-		done, err = o.apply(ctx, conf)
+		done, err = o.apply(ctx, conf, place)
+	}
+	if err == nil && place.target != "" {
+		done, err = o.move(ctx, conf, done)
 	}
 	if err != nil {
 		return desired.Status{}, err
@@ -131,6 +148,12 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 		return desired.Status{}, err
 	}
 	status := done.result.Upstream.Degrade(done.state.Status, conf.Mirror)
+	for _, left := range done.left {
+		status.Message += " " + left.Note()
+	}
+	if place.note != "" {
+		notes = append(notes, place.note)
+	}
 	for _, note := range slices.Concat(notes, done.result.Notes, requested) {
 		status.Message += " " + note
 	}
@@ -151,10 +174,15 @@ type applied struct {
 	in     desired.Input
 	state  desired.State
 	result reconcile.Result
+	// shelf is where the images were found.
+	shelf shelf
+	// left is where images may be that the registry does not serve.
+	left []desired.Left
 }
 
-func (o *Operator) apply(ctx context.Context, conf config.Config) (done applied, err error) {
-	if done.in, err = o.read(ctx, conf); err != nil {
+func (o *Operator) apply(ctx context.Context, conf config.Config, place shelf) (done applied, err error) {
+	done.shelf = place
+	if done.in, err = o.read(ctx, conf, place.dir); err != nil {
 		return done, err
 	}
 	if err := o.request(&done.in); err != nil {
@@ -167,11 +195,17 @@ func (o *Operator) apply(ctx context.Context, conf config.Config) (done applied,
 	if done.state, err = desired.For(done.in); err != nil {
 		return done, err
 	}
+	if err := o.leave(ctx, reconciler.Runtime, done.state); err != nil {
+		return done, err
+	}
 	done.result, err = reconciler.Apply(ctx, done.state)
 	if refused := (*desired.Refused)(nil); errors.As(err, &refused) {
 		err = o.explain(refused, conf)
 	}
 	if err != nil {
+		return done, err
+	}
+	if done.left, err = o.settle(done.state); err != nil {
 		return done, err
 	}
 	return done, o.keep(done.state.Issued)

@@ -72,6 +72,10 @@ func (o *Operator) letNotice(ctx context.Context) error {
 
 // Remove takes everything off the machine but the images.
 func (o *Operator) Remove(ctx context.Context) error {
+	images, err := o.whereImagesAre()
+	if err != nil {
+		return err
+	}
 	if err := o.removeRegistry(ctx); err != nil {
 		return err
 	}
@@ -87,8 +91,17 @@ func (o *Operator) Remove(ctx context.Context) error {
 	if err := o.Host.Remove(ctx); err != nil {
 		return err
 	}
-	o.Log.Info("unit removed from the machine, images kept", "images", o.Layout.Data())
+	o.Log.Info("unit removed from the machine, images kept", "images", images)
 	return nil
+}
+
+// whereImagesAre is where to look for them once the unit is gone.
+func (o *Operator) whereImagesAre() (string, error) {
+	kept, err := recorded[storageRecorded](o.Host, storageRecord)
+	if err != nil || kept == nil || kept.Images.ID == "" {
+		return o.Layout.Data(), err
+	}
+	return "storage " + kept.Images.ID, nil
 }
 
 // Hold says that the machine is about to change under the unit. What runs is left

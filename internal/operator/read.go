@@ -17,13 +17,15 @@ import (
 // one replaces: base64 of 32 random bytes.
 const secretKey = "http-secret"
 
-// read gathers all that a decision depends on.
-func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input, error) {
+// read gathers all that a decision depends on. storage is the directory of images in
+// Juju's storage, "" if they are in the unit's own.
+func (o *Operator) read(ctx context.Context, conf config.Config, storage string) (desired.Input, error) {
 	facts := desired.Facts{
 		Layout:       o.Layout,
 		Unit:         o.Unit.Name(),
 		Now:          o.Now().Unix(),
 		User:         o.User,
+		Storage:      storage,
 		Certificates: o.Host.Authorities(),
 	}
 	var err error
@@ -33,7 +35,7 @@ func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input,
 	if facts.Addresses, err = o.Unit.Addresses(ctx, "website"); err != nil {
 		return desired.Input{}, err
 	}
-	if facts.ForeignData, err = o.Host.ForeignData(); err != nil {
+	if facts.ForeignData, err = o.Host.ForeignData(facts.Data()); err != nil {
 		return desired.Input{}, err
 	}
 	relations, err := o.relations(ctx, facts.ForeignData)

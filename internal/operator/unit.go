@@ -27,6 +27,9 @@ type Unit interface {
 	Addresses(ctx context.Context, endpoint string) ([]string, error)
 	// PublicAddress is the machine's public address, "" if nobody knows one.
 	PublicAddress(ctx context.Context) (string, error)
+	// Storage is the instance of a storage that is attached to the unit, zero if none is;
+	// known says that the event tells of it.
+	Storage(ctx context.Context, name string) (storage desired.Storage, known bool, err error)
 	// Relations are the unit's relations at an endpoint, in the order of their IDs. Only
 	// parts of them are read.
 	Relations(ctx context.Context, endpoint string, parts relation.Parts) ([]relation.Relation, error)

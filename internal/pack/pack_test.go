@@ -97,7 +97,7 @@ func checkHooks(t *testing.T, packed *charm.CharmArchive) {
 	// What concerns machines and endpoints; the charm asks for no metrics, secrets,
 	// workloads, payloads or pebble checks.
 	for hook := range packed.Meta().Hooks() {
-		asked := strings.Contains(hook, "-relation-") || slices.Contains([]string{
+		asked := strings.Contains(hook, "-relation-") || strings.Contains(hook, "-storage-") || slices.Contains([]string{
 			"install", "start", "config-changed", "upgrade-charm", "stop", "remove", "leader-elected",
 			"leader-settings-changed", "update-status", "pre-series-upgrade", "post-series-upgrade",
 		}, hook)

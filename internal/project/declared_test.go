@@ -157,3 +157,17 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestStorage also holds that storage is never needed: Juju refuses a refresh that adds
+// storage which a unit must have.
+func TestStorage(t *testing.T) {
+	stores := metadata(t).Storage
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(stores)), hooks.Storages()); diff != "" {
+		t.Errorf("metadata.yaml and package hooks differ:\n%s", diff)
+	}
+	for name, storage := range stores {
+		if storage.CountMin != 0 || storage.CountMax != 1 || storage.Type != charm.StorageFilesystem {
+			t.Errorf("storage %s: %+v", name, storage)
+		}
+	}
+}

@@ -35,20 +35,22 @@ type Result struct {
 	// TakenOver says that the data directory has just become the registry's own, so
 	// that a state decided anew would differ.
 	TakenOver bool
+	// Writing says that a registry may still store what clients sent it before.
+	Writing bool
 }
 
 // Apply makes it so. Applied twice, it does nothing the second time. If the
 // registry refuses its configuration, the files are put back and what ran runs on.
 func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, error) {
 	w := state.Workload
-	if err := r.Host.PrepareData(); err != nil {
+	if err := r.Host.PrepareData(state.Data); err != nil {
 		return Result{}, err
 	}
 	outcome, err := r.serve(ctx, state)
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{Version: outcome.Version, Upstream: outcome.Upstream}
+	result := Result{Version: outcome.Version, Writing: outcome.Writing, Upstream: outcome.Upstream}
 	for _, other := range r.Others {
 		if err := other.Retire(ctx, w.Unit); err != nil && !errors.Is(err, desired.ErrNoEngine) {
 			return result, err
@@ -71,7 +73,7 @@ func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, err
 	if !state.TakeOver {
 		return result, nil
 	}
-	return result, r.takeOver(ctx, &result)
+	return result, r.takeOver(ctx, state.Data, &result)
 }
 
 // Publish tells what is not told already.
@@ -156,8 +158,8 @@ func (r Reconciler) openPorts(ctx context.Context, want []int) error {
 
 // takeOver goes on with giving foreign files to the registry's user, which the
 // registry does not need to wait for.
-func (r Reconciler) takeOver(ctx context.Context, result *Result) error {
-	progress, err := r.Host.TakeOver(ctx)
+func (r Reconciler) takeOver(ctx context.Context, dir string, result *Result) error {
+	progress, err := r.Host.TakeOver(ctx, dir)
 	if err != nil {
 		return err
 	}

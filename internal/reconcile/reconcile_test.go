@@ -58,9 +58,9 @@ func (w *world) Sync(files []desired.File) (desired.Change, error) {
 	return change, nil
 }
 
-func (w *world) PrepareData() error { return nil }
+func (w *world) PrepareData(string) error { return nil }
 
-func (w *world) TakeOver(context.Context) (desired.Progress, error) {
+func (w *world) TakeOver(context.Context, string) (desired.Progress, error) {
 	const budget = 10
 	w.did("take over")
 	w.foreign = max(0, w.foreign-budget)
@@ -95,6 +95,8 @@ func (w *world) Ensure(_ context.Context, workload desired.Workload) (desired.Ou
 	w.running[workload.Unit] = workload.Config
 	return desired.Outcome{Done: "reloaded", Version: "v3"}, nil
 }
+
+func (w *world) Repositories(context.Context, string, string) desired.Count { return desired.Count{} }
 
 func (w *world) Retire(_ context.Context, unit string) error {
 	if _, runs := w.running[unit]; runs {

@@ -14,6 +14,10 @@ type Runtime interface {
 	// [*desired.Refused] error, and then what ran before runs on, or does so again once
 	// the outcome's Resume was called.
 	Ensure(ctx context.Context, w desired.Workload) (desired.Outcome, error)
+	// Repositories counts what the storage of the unit's registry holds, as long as that
+	// serves with config.yml of this digest; else, and where it has no way to tell, the
+	// count is not known.
+	Repositories(ctx context.Context, unit, config string) desired.Count
 	// Retire ends every registry of the unit once its requests are finished, because
 	// another runtime serves in its place. One that takes long is left to a later
 	// Retire. It does nothing if there is none.
@@ -27,11 +31,11 @@ type Runtime interface {
 type Host interface {
 	// Sync makes the owned files these. A file that is right is not written.
 	Sync(files []desired.File) (desired.Change, error)
-	// PrepareData makes the directories that the registry writes to.
-	PrepareData() error
-	// TakeOver gives files in the data directory to the registry's user, for a bounded
+	// PrepareData makes the directories that the registry writes to, with images in dir.
+	PrepareData(dir string) error
+	// TakeOver gives files in a directory of images to the registry's user, for a bounded
 	// time.
-	TakeOver(ctx context.Context) (desired.Progress, error)
+	TakeOver(ctx context.Context, dir string) (desired.Progress, error)
 	// EnsureClient lets the host's own Docker reach the registry, and says in notes
 	// what it must leave to the operator.
 	EnsureClient(ctx context.Context, client desired.Client) (notes []string, err error)

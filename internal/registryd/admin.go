@@ -51,6 +51,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, s.Status())
 	})
+	mux.HandleFunc("GET /v1/repositories", s.answerRepositories)
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.Reload(); err != nil {
 			writeJSON(w, http.StatusUnprocessableEntity, refusal{Error: err.Error()})

@@ -238,6 +238,8 @@ func TestAdmin(t *testing.T) {
 		{"POST", "/v1/reload", 200},
 		{"GET", "/v1/reload", 405},
 		{"GET", "/v1/retire", 405},
+		{"GET", "/v1/repositories", 200},
+		{"POST", "/v1/repositories", 405},
 		{"GET", "/", 404},
 	} {
 		if got := u.admin(test.method, test.path, nil); got != test.want {

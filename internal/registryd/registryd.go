@@ -44,6 +44,7 @@ type Server struct {
 	front    *front
 	admin    *admin
 	requests atomic.Int64
+	writes   atomic.Int64
 	current  atomic.Pointer[generation]
 
 	// reloading serializes reloads and the end of the server.
@@ -133,6 +134,10 @@ func Check(path string) error {
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	defer s.requests.Add(-1)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.writes.Add(1)
+		defer s.writes.Add(-1)
+	}
 	g := s.current.Load()
 	for !g.enter() {
 		g = s.current.Load()

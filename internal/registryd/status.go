@@ -30,6 +30,8 @@ type Status struct {
 	TLS *TLSStatus `json:"tls,omitempty"`
 	// Requests is how many are being answered at this moment.
 	Requests int `json:"requests"`
+	// Writes is how many of them may change what is stored.
+	Writes int `json:"writes"`
 	// Refused says why the last reload was refused; it is empty if it was not.
 	Refused string `json:"refused,omitempty"`
 	// Upstream is nil unless the registry is a pull-through cache whose upstream cannot
@@ -66,6 +68,7 @@ func (s *Server) Status() Status {
 		Config:     g.digest,
 		Addr:       s.addr,
 		Requests:   int(s.requests.Load()),
+		Writes:     int(s.writes.Load()),
 		Refused:    s.refused,
 		Upstream:   from,
 	}

@@ -21,6 +21,7 @@ func deployment() map[string]command {
 		"deploy":      {2, many, deploy},
 		"add-unit":    {1, 1, addUnit},
 		"storage":     {3, 3, attachStorage},
+		"detach":      {2, 2, detachStorage},
 		"config":      {1, many, configure},
 		"model":       {1, many, configureModel},
 		"refresh":     {1, 1, refresh},
@@ -54,6 +55,13 @@ func (w *world) machine(name string) (*machine.Machine, error) {
 
 func deploy(ctx context.Context, w *world, ts *testscript.TestScript, args []string) (string, error) {
 	config, names := pairs(args[1:])
+	storage := map[string]string{}
+	for key, path := range config {
+		if name, ok := strings.CutPrefix(key, "storage:"); ok {
+			storage[name] = path
+			delete(config, key)
+		}
+	}
 	if err := readFiles(ts, config); err != nil {
 		return "", err
 	}
@@ -66,7 +74,7 @@ func deploy(ctx context.Context, w *world, ts *testscript.TestScript, args []str
 		}
 		machines = append(machines, m)
 	}
-	app, err := w.model.Deploy(ctx, ts.MkAbs(charm), juju.Options{Name: name, Config: config}, machines...)
+	app, err := w.model.Deploy(ctx, ts.MkAbs(charm), juju.Options{Name: name, Config: config, Storage: storage}, machines...)
 	if app != nil {
 		w.app, w.apps = app, append(w.apps, app)
 	}
@@ -92,6 +100,15 @@ func attachStorage(_ context.Context, w *world, _ *testscript.TestScript, args [
 		return "", err
 	}
 	u.AddStorage(args[1], args[2])
+	return "", nil
+}
+
+func detachStorage(_ context.Context, w *world, _ *testscript.TestScript, args []string) (string, error) {
+	u, err := w.unit(args[0])
+	if err != nil {
+		return "", err
+	}
+	u.DetachStorage(args[1])
 	return "", nil
 }
 

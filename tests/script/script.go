@@ -7,9 +7,11 @@
 // option with what the file holds.
 //
 //	machine NAME [engine]           makes a machine, with a Docker Engine if asked for
-//	deploy CHARM[:NAME] MACHINE... [KEY=VALUE...]  deploys, by another name if given, without waiting
+//	deploy CHARM[:NAME] MACHINE... [KEY=VALUE...] [storage:NAME=PATH]  deploys, by another name if given,
+//	                                without waiting
 //	add-unit MACHINE                adds a unit
 //	storage UNIT NAME PATH          attaches storage
+//	detach UNIT ID                  detaches storage, such as data/0
 //	config [KEY=VALUE...] [-reset KEY...]   sets options; prints nothing
 //	model KEY=VALUE...              sets the model's configuration
 //	wait-idle                       waits until every unit is idle

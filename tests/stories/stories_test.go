@@ -58,7 +58,7 @@ func TestStories(t *testing.T) {
 		t.Fatal(err)
 	}
 	commands := script.Commands()
-	commands["stock"] = stock
+	commands["stock"], commands["s3"] = stock, s3
 	testscript.Run(t, testscript.Params{
 		Files: stories,
 		Cmds:  commands,

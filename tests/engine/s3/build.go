@@ -13,9 +13,9 @@ import (
 // What is built, and of which version: another may answer differently.
 const versitygw, version = "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"
 
-// build compiles versitygw into the project's build directory and returns its path. Only the first call
-// takes minutes; it is safe to call from several processes at a time.
-func build(ctx context.Context) (string, error) {
+// Program compiles versitygw into the project's build directory and returns its path, for those who run it
+// themselves. Only the first call takes minutes; it is safe to call from several processes at a time.
+func Program(ctx context.Context) (string, error) {
 	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "docker-registry-operator/tests/engine").Output()
 	if err != nil {
 		return "", fmt.Errorf("cannot find module of the engines: %w", err)

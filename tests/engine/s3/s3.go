@@ -36,7 +36,7 @@ type Server struct {
 // Start builds the program if need be, runs it, and returns once it takes connections. The caller closes
 // it.
 func Start(ctx context.Context, options Options) (*Server, error) {
-	program, err := build(ctx)
+	program, err := Program(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start versitygw: %w", err)
 	}

@@ -6,6 +6,8 @@
 //	refuse   a reason not to take this configuration
 //	mute     do not answer at the admin socket
 //	text     what GET / answers
+//	images   how many repositories its storage holds
+//	writes   how many pushes it says are under way
 //
 // GET /?until=FILE answers in full once FILE is there.
 package main
@@ -20,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -151,6 +154,11 @@ func (s *server) retire() {
 func (s *server) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.status(w, 200) })
+	mux.HandleFunc("GET /v1/repositories", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		fmt.Fprintf(w, `{"config": %q, "repositories": %s, "more": false}`, s.now.digest, s.now.values["images"])
+	})
 	mux.HandleFunc("POST /v1/retire", func(w http.ResponseWriter, _ *http.Request) {
 		s.retire()
 		s.status(w, 202)
@@ -173,8 +181,10 @@ func (s *server) status(w http.ResponseWriter, code int) {
 	if s.retiring {
 		state = "retiring"
 	}
+	writes, _ := strconv.Atoi(s.now.values["writes"])
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]any{
+		"writes":  writes,
 		"version": "v0.0.0-test", "state": state, "generation": s.count, "config": s.now.digest,
 		"addr": "127.0.0.1:" + s.now.values["port"],
 	})
