@@ -199,18 +199,57 @@ func TestParseStorage(t *testing.T) {
 	})
 }
 
+// keystone is enough for Swift, with more options.
+func keystone(more Options) Options {
+	options := Options{
+		"storage-swift-authurl": "https://keystone:5000/v3", "storage-swift-username": "u",
+		"storage-swift-password": "p", "storage-swift-tenant": "t",
+	}
+	maps.Copy(options, more)
+	return options
+}
+
+// swift changes the backend that keystone makes.
+func swift(change func(*Swift)) func(*Config) {
+	return func(c *Config) {
+		backend := Swift{
+			AuthURL: URL{Scheme: "https", Netloc: "keystone:5000", Path: "/v3"}, AuthVersion: 3, Username: "u",
+			Password: NewSecret("p"), Tenant: Named{Name: "t"}, EndpointType: "public",
+			Container: "docker-registry", ChunkSize: 20 << 20,
+		}
+		change(&backend)
+		c.Storage.Backend = backend
+	}
+}
+
 func TestParseSwift(t *testing.T) {
+	at := func(path string, version int) func(*Config) {
+		return swift(func(s *Swift) { s.AuthURL.Path, s.AuthVersion = path, version })
+	}
+	url := func(url string) Options { return keystone(Options{"storage-swift-authurl": url}) }
 	checkMeanings(t, []meaning{
-		{"Swift, which comes before S3", bucket(Options{
-			"storage-swift-authurl": "https://keystone:5000/v3", "storage-swift-username": "u",
-			"storage-swift-password": "p", "storage-swift-tenant": "t", "storage-swift-domain": "d",
-			"storage-swift-region": "r", "storage-swift-container": "c",
-		}), func(c *Config) {
-			c.Storage.Backend = Swift{
-				AuthURL: URL{Scheme: "https", Netloc: "keystone:5000", Path: "/v3"}, Username: "u",
-				Password: NewSecret("p"), Tenant: "t", Domain: "d", Region: "r", Container: "c",
-			}
-		}},
+		{"Swift, which comes before S3", keystone(bucket(nil)), swift(func(*Swift) {})},
+		{"Swift names", keystone(Options{
+			"storage-swift-domain": "d", "storage-swift-tenant-domain": "td", "storage-swift-region": "r",
+			"storage-swift-container": "c", "storage-swift-prefix": "/a/b", "storage-swift-secretkey": " k ",
+			"storage-swift-endpoint-type": "Internal", "storage-swift-chunksize": 1 << 20,
+		}), swift(func(s *Swift) {
+			s.Domain.Name, s.TenantDomain.Name, s.Region, s.Container, s.Prefix = "d", "td", "r", "c", "/a/b"
+			s.SecretKey, s.EndpointType, s.ChunkSize = NewSecret(" k "), "internal", 1<<20
+		})},
+		{"Swift IDs", keystone(Options{
+			"storage-swift-tenant": "", "storage-swift-tenant-id": "t", "storage-swift-domain-id": "d", "storage-swift-tenant-domain-id": "td",
+		}), swift(func(s *Swift) { s.Tenant, s.Domain.ID, s.TenantDomain.ID = Named{ID: "t"}, "d", "td" })},
+		{"Swift by a trust", keystone(Options{"storage-swift-tenant": "", "storage-swift-trust-id": "x"}), swift(func(s *Swift) {
+			s.Tenant, s.TrustID = Named{}, "x"
+		})},
+		{"version 2 in the URL", url("https://keystone:5000/v2.0/"), at("/v2.0/", 2)},
+		{"version 3 in the middle of the URL", url("https://keystone:5000/identity/v3/auth"), at("/identity/v3/auth", 3)},
+		{"a version in the host is none", keystone(Options{"storage-swift-authurl": "https://keystone:5000/v30", "storage-swift-authversion": 2}), at("/v30", 2)},
+		{"the option comes before the URL", keystone(Options{"storage-swift-authversion": 1}), at("/v3", 1)},
+		{"version 1 without a tenant", keystone(Options{"storage-swift-authurl": "https://keystone:5000/auth/v1.0", "storage-swift-tenant": ""}), swift(func(s *Swift) {
+			s.AuthURL.Path, s.AuthVersion, s.Tenant = "/auth/v1.0", 1, Named{}
+		})},
 	})
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -159,14 +160,35 @@ func TestParseRefusesMirrors(t *testing.T) {
 }
 
 func TestParseRefusesSwift(t *testing.T) {
+	v2 := func(more Options) Options {
+		options := keystone(Options{"storage-swift-authurl": "https://k/v2.0", "storage-swift-password": "hunter2"})
+		maps.Copy(options, more)
+		return options
+	}
 	checkRefusals(t, []refusal{
-		{"Swift half set", Options{"storage-swift-authurl": "https://k", "storage-swift-username": "u"},
+		{"Swift half set", Options{"storage-swift-authurl": "https://k/v3", "storage-swift-username": "u"},
 			`option "storage-swift-password": must be set for Swift, together with "storage-swift-authurl", "storage-swift-username"; ` +
-				`option "storage-swift-tenant": must be set for Swift, together with "storage-swift-authurl", "storage-swift-username"`},
-		{"Swift without a container", Options{"storage-swift-authurl": "https://k", "storage-swift-username": "u", "storage-swift-password": "hunter2", "storage-swift-tenant": "t", "storage-swift-container": ""},
-			`option "storage-swift-container": must be set together with "storage-swift-authurl"`},
-		{"storage-swift-authurl", Options{"storage-swift-authurl": "k", "storage-swift-username": "u", "storage-swift-password": "hunter2", "storage-swift-tenant": "t"},
-			`option "storage-swift-authurl": has no scheme: type "https://k" or "http://k"`},
+				`option "storage-swift-tenant": must be set, or "storage-swift-tenant-id" or "storage-swift-trust-id", for version 3 of authentication`},
+		{"no tenant", v2(Options{"storage-swift-tenant": ""}), `option "storage-swift-tenant": must be set, or "storage-swift-tenant-id", for version 2 of authentication`},
+		{"tenant alone", Options{"storage-swift-tenant": "t"}, `option "storage-swift-authurl": must be set together with "storage-swift-tenant"`},
+		{"tenant's ID alone", Options{"storage-swift-tenant-id": "t"}, `option "storage-swift-authurl": must be set together with "storage-swift-tenant-id"`},
+		{"trust alone", Options{"storage-swift-trust-id": "t"}, `option "storage-swift-authurl": must be set together with "storage-swift-trust-id"`},
+		{"no container", v2(Options{"storage-swift-container": ""}), `option "storage-swift-container": must be set together with "storage-swift-authurl"`},
+		{"container's name", v2(Options{"storage-swift-container": "a/b"}), `option "storage-swift-container": must be a container's name: at most 256 bytes, and no slash`},
+		{"URL", v2(Options{"storage-swift-authurl": "k"}), `option "storage-swift-authurl": has no scheme: type "https://k" or "http://k"`},
+		{"URL without a version", v2(Options{"storage-swift-authurl": "https://v3.example.com/identity"}),
+			`option "storage-swift-authversion": must be 1, 2 or 3, because "storage-swift-authurl" does not tell: it has no part such as "/v3"`},
+		{"version", v2(Options{"storage-swift-authversion": 4}), `option "storage-swift-authversion": must be a whole number from 0 to 3`},
+		{"what version 2 does not have", v2(Options{
+			"storage-swift-domain-id": "d", "storage-swift-tenant-domain": "d", "storage-swift-tenant-domain-id": "d", "storage-swift-trust-id": "x",
+		}), `option "storage-swift-domain-id": must be empty with version 2 of authentication; version 3 has it; ` +
+			`option "storage-swift-tenant-domain": must be empty with version 2 of authentication; version 3 has it; ` +
+			`option "storage-swift-tenant-domain-id": must be empty with version 2 of authentication; version 3 has it; ` +
+			`option "storage-swift-trust-id": must be empty with version 2 of authentication; version 3 has it`},
+		{"endpoint", Options{"storage-swift-endpoint-type": "private"}, `option "storage-swift-endpoint-type": must be public, internal or admin`},
+		{"segments too small", Options{"storage-swift-chunksize": 1<<20 - 1}, `option "storage-swift-chunksize": must be a whole number from 1048576 to 5368709120`},
+		{"password with a line break", v2(Options{"storage-swift-password": "hunter2\n"}), `option "storage-swift-password": must not contain control characters, such as a line break at its end`},
+		{"key with a line break", v2(Options{"storage-swift-secretkey": "hunter2\n"}), `option "storage-swift-secretkey": must not contain control characters, such as a line break at its end`},
 	})
 }
 

@@ -117,14 +117,29 @@ func storageEffects() []effect {
 
 func swiftEffects() []effect {
 	swift := swiftOptions()
+	ids := merge(swift, config.Options{"storage-swift-tenant-id": "a", "storage-swift-trust-id": "a"})
 	return []effect{
-		{option: "storage-swift-authurl", stock: 2, base: swift, value: "http://k", want: []string{"-storage.swift.authurl: https://keystone.example.com:5000/v3", "+storage.swift.authurl: http://k"}},
+		{option: "storage-swift-authurl", base: swift, value: "http://k/v2.0", want: []string{
+			"-storage.swift.authurl: https://keystone.example.com:5000/v3", "-storage.swift.authversion: 3",
+			"+storage.swift.authurl: http://k/v2.0", "+storage.swift.authversion: 2",
+		}},
+		{option: "storage-swift-authversion", base: swift, value: 2, want: []string{"-storage.swift.authversion: 3", "+storage.swift.authversion: 2"}},
+		{option: "storage-swift-username", base: swift, value: "b", want: []string{"-storage.swift.username: u", "+storage.swift.username: b"}},
+		{option: "storage-swift-password", base: swift, value: "b", want: []string{`-storage.swift.password: "1e3"`, "+storage.swift.password: b"}},
+		{option: "storage-swift-tenant", base: swift, value: "b", want: []string{"-storage.swift.tenant: t", "+storage.swift.tenant: b"}},
+		{option: "storage-swift-tenant-id", base: ids, value: "b", want: []string{"-storage.swift.tenantid: a", "+storage.swift.tenantid: b"}},
+		{option: "storage-swift-domain", base: swift, value: "", want: []string{"-storage.swift.domain: Default"}},
+		{option: "storage-swift-domain-id", base: swift, value: "b", want: []string{"+storage.swift.domainid: b"}},
+		{option: "storage-swift-tenant-domain", base: swift, value: "b", want: []string{"+storage.swift.tenantdomain: b"}},
+		{option: "storage-swift-tenant-domain-id", base: swift, value: "b", want: []string{"+storage.swift.tenantdomainid: b"}},
+		{option: "storage-swift-trust-id", base: ids, value: "b", want: []string{"-storage.swift.trustid: a", "+storage.swift.trustid: b"}},
+		{option: "storage-swift-region", base: swift, value: "", want: []string{"-storage.swift.region: RegionOne"}},
+		{option: "storage-swift-endpoint-type", base: swift, value: "admin", want: []string{"-storage.swift.endpointtype: public", "+storage.swift.endpointtype: admin"}},
+		{option: "storage-swift-container", base: swift, value: "b", want: []string{"-storage.swift.container: docker-registry", "+storage.swift.container: b"}},
+		{option: "storage-swift-prefix", base: swift, value: "b", want: []string{"+storage.swift.prefix: b"}},
+		{option: "storage-swift-chunksize", base: swift, value: 1048576, want: []string{"-storage.swift.chunksize: 20971520", "+storage.swift.chunksize: 1048576"}},
+		{option: "storage-swift-secretkey", base: swift, value: "b", want: []string{"+storage.swift.secretkey: b"}},
 		{option: "storage-swift-username", stock: 2, base: swift, value: "b", want: []string{"-storage.swift.username: u", "+storage.swift.username: b"}},
-		{option: "storage-swift-password", stock: 2, base: swift, value: "b", want: []string{`-storage.swift.password: "1e3"`, "+storage.swift.password: b"}},
-		{option: "storage-swift-tenant", stock: 2, base: swift, value: "b", want: []string{"-storage.swift.tenant: t", "+storage.swift.tenant: b"}},
-		{option: "storage-swift-domain", stock: 2, base: swift, value: "", want: []string{"-storage.swift.domain: Default"}},
-		{option: "storage-swift-region", stock: 2, base: swift, value: "", want: []string{"-storage.swift.region: RegionOne"}},
-		{option: "storage-swift-container", stock: 2, base: swift, value: "b", want: []string{"-storage.swift.container: docker-registry", "+storage.swift.container: b"}},
 	}
 }
 

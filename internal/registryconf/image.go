@@ -43,7 +43,7 @@ func imageOf(stock int) image {
 	}
 	v3 := image{
 		name:     "the built-in registry",
-		drivers:  []string{"azure", "filesystem", "gcs", "s3"},
+		drivers:  []string{"azure", "filesystem", "gcs", "s3", "swift"},
 		sections: append(commonSections(), "tags"),
 		foreign: map[string]string{
 			"redis.addr": `must be left out: version 3 takes "redis.addrs", a list`,
@@ -53,6 +53,8 @@ func imageOf(stock int) image {
 	}
 	if stock == 3 {
 		v3.name = "a registry image of version 3"
+		// Distribution dropped it; the built-in registry has a driver of its own.
+		v3.drivers = []string{"azure", "filesystem", "gcs", "s3"}
 	}
 	return v3
 }
@@ -81,7 +83,7 @@ func unserved(in Input) config.Problems {
 	switch backend := in.Config.Storage.Backend.(type) {
 	case config.Swift:
 		if !image.serves("swift") {
-			complain("storage-swift-authurl", image.name+` does not serve Swift; set "registry-image" to registry:2`)
+			complain("storage-swift-authurl", image.name+` does not serve Swift; reset "registry-image", the built-in registry serves it`)
 		}
 	case config.S3:
 		if !image.stores(backend.StorageClass) {

@@ -2,6 +2,7 @@ package registryconf
 
 import (
 	"maps"
+	"strings"
 
 	"docker-registry-operator/internal/config"
 )
@@ -80,9 +81,13 @@ func managedBackend(backend config.Backend) map[string]string {
 		keys["storage.s3.v4auth"] = option("storage-s3-skip-v4-auth")
 	case config.Swift:
 		for _, key := range []string{
-			"authurl", "username", "password", "tenant", "domain", "region", "container",
+			"authurl", "authversion", "username", "password", "tenant", "domain", "region",
+			"container", "prefix", "chunksize", "secretkey",
 		} {
 			keys["storage.swift."+key] = option("storage-swift-" + key)
+		}
+		for _, key := range []string{"tenant-id", "domain-id", "tenant-domain", "tenant-domain-id", "trust-id", "endpoint-type"} {
+			keys["storage.swift."+strings.ReplaceAll(key, "-", "")] = option("storage-swift-" + key)
 		}
 	}
 	return keys

@@ -126,6 +126,16 @@ func swiftOptions() config.Options {
 	}
 }
 
+// fullSwiftOptions name a user and a project of two domains.
+func fullSwiftOptions() config.Options {
+	return merge(swiftOptions(), config.Options{
+		"storage-swift-authurl": "https://keystone.example.com:5000", "storage-swift-authversion": 3,
+		"storage-swift-tenant": "", "storage-swift-tenant-id": "0x1", "storage-swift-domain": "", "storage-swift-domain-id": "2",
+		"storage-swift-tenant-domain-id": "3", "storage-swift-endpoint-type": "internal", "storage-swift-prefix": "registry",
+		"storage-swift-chunksize": 1048576, "storage-swift-secretkey": "off",
+	})
+}
+
 func s3Options() config.Options {
 	return config.Options{"storage-s3-bucket": "images", "storage-s3-region": "eu-central-1"}
 }
@@ -198,6 +208,12 @@ func TestRenderGolden(t *testing.T) {
 		{name: "overlay-token", options: merge(tokenOptions(t), overlaid("auth: {token: {autoredirect: true, signingalgorithms: [ES256]}}"))},
 		{name: "overlay-mirror", options: merge(mirrorOptions(), overlaid("proxy: {cachewritetimeout: 1h}"))},
 		{name: "overlay-s3", options: merge(s3Options(), overlaid("storage: {s3: {usefipsendpoint: true}}"))},
+		{name: "swift", options: swiftOptions()},
+		{name: "swift-full", options: fullSwiftOptions()},
+		{name: "swift-v1", options: config.Options{
+			"storage-swift-authurl": "http://swift.example.com:8080/auth/v1.0", "storage-swift-username": "test:tester", "storage-swift-password": "testing",
+		}},
+		{name: "swift-trust", options: merge(swiftOptions(), config.Options{"storage-swift-tenant": "", "storage-swift-trust-id": "0x1"})},
 		{name: "stock2", tls: true, stock: 2, options: merge(basicOptions(), config.Options{"tls-client-ca": authority(t)})},
 		{name: "stock2-swift", stock: 2, options: swiftOptions()},
 		{name: "stock2-redis", stock: 2, options: overlaid("redis: {addr: 'r:6379', pool: {maxidle: 16}}\nstorage: {cache: {blobdescriptor: redis}}\ncompatibility: {schema1: {enabled: true}}")},

@@ -67,7 +67,7 @@ func badOptions(c certificates) []badOption {
 		{"copied chunks too small", options{"storage-s3-multipartcopychunksize": "1"},
 			`Invalid charm config: option "storage-s3-multipartcopychunksize": must be a whole number from 5242880 to 5368709120`},
 		{"half a Swift set", options{"storage-swift-username": "me"},
-			`Invalid charm config: option "storage-swift-authurl": must be set for Swift, together with "storage-swift-username"; option "storage-swift-password": must be set for Swift, together with "storage-swift-username"; option "storage-swift-tenant": must be set for Swift, together with "storage-swift-username"`},
+			`Invalid charm config: option "storage-swift-authurl": must be set for Swift, together with "storage-swift-username"; option "storage-swift-password": must be set for Swift, together with "storage-swift-username"`},
 		{"Swift URL", options{
 			"storage-swift-authurl": "keystone:5000", "storage-swift-username": "me", "storage-swift-password": "secret",
 			"storage-swift-tenant": "t",
