@@ -191,10 +191,12 @@ func TestParseMirror(t *testing.T) {
 }
 
 func TestParseStorage(t *testing.T) {
+	pair := newPair(t, "ca")
 	checkMeanings(t, []meaning{
 		{"storage-cache", Options{"storage-cache": "disabled"}, func(c *Config) { c.Storage.MemoryCache = false }},
 		{"storage-delete", Options{"storage-delete": true}, func(c *Config) { c.Storage.Delete = true }},
 		{"storage-read-only", Options{"storage-read-only": true}, func(c *Config) { c.Storage.ReadOnly = true }},
+		{"storage-ca-blob", Options{"storage-ca-blob": base64Of(append([]byte("my authorities\n"), pair.cert...))}, func(c *Config) { c.Storage.CA = pair.cert }},
 		{"storage-redirect-disable", Options{"storage-redirect-disable": false}, func(c *Config) { c.Storage.Redirect = true }},
 	})
 }

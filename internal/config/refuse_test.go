@@ -159,6 +159,17 @@ func TestParseRefusesMirrors(t *testing.T) {
 	})
 }
 
+func TestParseRefusesAuthorities(t *testing.T) {
+	mine := newPair(t, "mine")
+	checkRefusals(t, []refusal{
+		{"no base64", Options{"storage-ca-blob": "hunter2!"}, `option "storage-ca-blob": is not base64: type storage-ca-blob="$(base64 -w0 FILE)"`},
+		{"PEM itself", Options{"storage-ca-blob": string(mine.cert)}, `option "storage-ca-blob": is PEM itself: type storage-ca-blob="$(base64 -w0 FILE)"`},
+		{"no PEM", Options{"storage-ca-blob": base64Of([]byte("hunter2"))}, `option "storage-ca-blob": must be PEM, starting with -----BEGIN CERTIFICATE-----`},
+		{"a key", Options{"storage-ca-blob": base64Of(mine.key)}, `option "storage-ca-blob": must hold a certificate, but its PEM has none`},
+		{"a path of the charm", Options{"tls-ca-path": "/etc/docker/registry/storage/ca.pem"}, `option "tls-ca-path": must not be a file that the charm writes for the registry: /etc/docker/registry/storage/ca.pem`},
+	})
+}
+
 func TestParseRefusesSwift(t *testing.T) {
 	v2 := func(more Options) Options {
 		options := keystone(Options{"storage-swift-authurl": "https://k/v2.0", "storage-swift-password": "hunter2"})

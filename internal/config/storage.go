@@ -7,6 +7,9 @@ type Storage struct {
 	MemoryCache bool
 	Delete      bool
 	ReadOnly    bool
+	// CA are authorities (PEM) that the registry trusts, beside the machine's own, for its
+	// storage and whatever else it connects to; nil for none.
+	CA []byte
 	// Redirect sends clients to the backend for blobs where it can.
 	Redirect bool
 }
@@ -27,8 +30,22 @@ func (r *reader) storage() Storage {
 		MemoryCache: r.choice("storage-cache", "inmemory", "disabled") == "inmemory",
 		Delete:      r.flag("storage-delete"),
 		ReadOnly:    r.flag("storage-read-only"),
+		CA:          r.authorities("storage-ca-blob"),
 		Redirect:    !r.flag("storage-redirect-disable"),
 	}
+}
+
+// authorities is an option that holds certificates in base64, nil if it is empty.
+func (r *reader) authorities(name string) []byte {
+	blob := r.blob(name)
+	if blob == nil {
+		return nil
+	}
+	bundle, err := parseBundle(blob)
+	if err != nil {
+		r.complain(name, "%v", err)
+	}
+	return bundle
 }
 
 // backend is Swift if it is asked for, else S3 if it is, else the filesystem.

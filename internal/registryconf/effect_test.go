@@ -16,7 +16,7 @@ func elsewhere() []string {
 	return []string{
 		"registry-image", "registry-name", "registry-runtime", "registry-http-proxy", "registry-https-proxy",
 		"tls-cert-blob", "tls-key-blob", "tls-ca-blob", "tls-cert-path", "tls-key-path", "tls-ca-path",
-		"auth-basic-user", "auth-token-root-certs",
+		"auth-basic-user", "auth-token-root-certs", "storage-ca-blob",
 	}
 }
 
