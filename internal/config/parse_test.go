@@ -201,6 +201,38 @@ func TestParseStorage(t *testing.T) {
 	})
 }
 
+// redis is enough for Redis, with more options.
+func redis(more Options) Options {
+	options := Options{"storage-cache": "redis", "storage-redis-addrs": "redis.example.com:6379"}
+	maps.Copy(options, more)
+	return options
+}
+
+func TestParseRedis(t *testing.T) {
+	checkMeanings(t, []meaning{
+		{"one server", redis(nil), func(c *Config) {
+			c.Storage.MemoryCache, c.Storage.Redis = false, &Redis{Addrs: []string{"redis.example.com:6379"}}
+		}},
+		{"a cluster", redis(Options{
+			"storage-redis-addrs": " 10.0.0.1:6379,[2001:db8::1]:6379  c:1 ", "storage-redis-username": "u",
+			"storage-redis-password": " p ", "storage-redis-tls": true,
+		}), func(c *Config) {
+			c.Storage.MemoryCache, c.Storage.Redis = false, &Redis{
+				Addrs: []string{"10.0.0.1:6379", "[2001:db8::1]:6379", "c:1"}, Username: "u", Password: NewSecret(" p "), TLS: true,
+			}
+		}},
+		{"sentinels", redis(Options{
+			"storage-redis-addrs": "a:26379,b:26379", "storage-redis-sentinel-master": "m",
+			"storage-redis-sentinel-password": "s", "storage-redis-db": 3,
+		}), func(c *Config) {
+			c.Storage.MemoryCache, c.Storage.Redis = false, &Redis{
+				Addrs: []string{"a:26379", "b:26379"}, DB: 3, Master: "m", SentinelPassword: NewSecret("s"),
+			}
+		}},
+		{"not used", redis(Options{"storage-cache": "inmemory", "storage-redis-username": "u"}), func(*Config) {}},
+	})
+}
+
 // keystone is enough for Swift, with more options.
 func keystone(more Options) Options {
 	options := Options{

@@ -37,10 +37,10 @@ func checkRefusals(t *testing.T, tests []refusal) {
 
 func TestParseRefusesTogether(t *testing.T) {
 	checkRefusals(t, []refusal{
-		{"several at once", Options{"storage-cache": "redis", "log-level": "loud", "registry-port": 0},
+		{"several at once", Options{"storage-cache": "disk", "log-level": "loud", "registry-port": 0},
 			`option "log-level": must be error, warn, info or debug; ` +
 				`option "registry-port": must be a whole number from 1 to 65535; ` +
-				`option "storage-cache": must be inmemory or disabled`},
+				`option "storage-cache": must be inmemory, redis or disabled`},
 	})
 }
 
@@ -167,6 +167,28 @@ func TestParseRefusesAuthorities(t *testing.T) {
 		{"no PEM", Options{"storage-ca-blob": base64Of([]byte("hunter2"))}, `option "storage-ca-blob": must be PEM, starting with -----BEGIN CERTIFICATE-----`},
 		{"a key", Options{"storage-ca-blob": base64Of(mine.key)}, `option "storage-ca-blob": must hold a certificate, but its PEM has none`},
 		{"a path of the charm", Options{"tls-ca-path": "/etc/docker/registry/storage/ca.pem"}, `option "tls-ca-path": must not be a file that the charm writes for the registry: /etc/docker/registry/storage/ca.pem`},
+	})
+}
+
+func TestParseRefusesRedis(t *testing.T) {
+	const form = `option "storage-redis-addrs": must be host:port such as "redis.example.com:6379" or "[2001:db8::1]:6379", several separated by commas: number `
+	checkRefusals(t, []refusal{
+		{"no address", redis(Options{"storage-redis-addrs": " , "}), `option "storage-redis-addrs": must be set when "storage-cache" is redis`},
+		{"no port", redis(Options{"storage-redis-addrs": "a:1,b"}), form + "2 is not"},
+		{"a URL", redis(Options{"storage-redis-addrs": "redis://a:1"}), form + "1 is not"},
+		{"a password", redis(Options{"storage-redis-addrs": "u:hunter2@a:1"}), form + "1 is not"},
+		{"a path", redis(Options{"storage-redis-addrs": "a:1/2"}), form + "1 is not"},
+		{"port of none", redis(Options{"storage-redis-addrs": "a:65536"}), form + "1 is not"},
+		{"IPv6 without brackets", redis(Options{"storage-redis-addrs": "2001:db8::1:6379"}), form + "1 is not"},
+		{"wrong, though not used", Options{"storage-redis-addrs": "a"}, form + "1 is not"},
+		{"user without a password", redis(Options{"storage-redis-username": "u"}), `option "storage-redis-password": must be set together with "storage-redis-username"`},
+		{"password with a line break", redis(Options{"storage-redis-username": "u", "storage-redis-password": "hunter2\n"}),
+			`option "storage-redis-password": must not contain control characters, such as a line break at its end`},
+		{"database below", redis(Options{"storage-redis-db": -1}), `option "storage-redis-db": must be a whole number from 0 to 2147483647`},
+		{"database of a cluster", redis(Options{"storage-redis-addrs": "a:1,b:1", "storage-redis-db": 1}),
+			`option "storage-redis-db": must be 0 for a cluster, which several "storage-redis-addrs" are without "storage-redis-sentinel-master"`},
+		{"TLS", redis(Options{"storage-redis-tls": "yes"}), `option "storage-redis-tls": must be true or false`},
+		{"no sentinels", redis(Options{"storage-redis-sentinel-password": "hunter2"}), `option "storage-redis-sentinel-password": must be empty unless "storage-redis-sentinel-master" is set`},
 	})
 }
 

@@ -3,8 +3,10 @@ package config
 // Storage says where images are kept and what clients may do with them.
 type Storage struct {
 	Backend Backend
-	// MemoryCache keeps blob descriptors in the registry's memory.
+	// MemoryCache keeps blob descriptors in the registry's memory, which only fits a
+	// storage that nobody else changes; Redis keeps them there instead, nil if not.
 	MemoryCache bool
+	Redis       *Redis
 	Delete      bool
 	ReadOnly    bool
 	// CA are authorities (PEM) that the registry trusts, beside the machine's own, for its
@@ -25,9 +27,11 @@ type Filesystem struct{}
 func (Filesystem) backend() {}
 
 func (r *reader) storage() Storage {
+	cache := r.choice("storage-cache", "inmemory", "redis", "disabled")
 	return Storage{
 		Backend:     r.backend(),
-		MemoryCache: r.choice("storage-cache", "inmemory", "disabled") == "inmemory",
+		MemoryCache: cache == "inmemory",
+		Redis:       r.redis(cache == "redis"),
 		Delete:      r.flag("storage-delete"),
 		ReadOnly:    r.flag("storage-read-only"),
 		CA:          r.authorities("storage-ca-blob"),

@@ -47,10 +47,18 @@ func conflicts(in Input) config.Problems {
 			Text:   `has no meaning with registry-runtime "native", which runs the registry that the charm carries; reset one of the two`,
 		}}
 	}
+	var problems config.Problems
 	if in.Facts.Image.Stock {
-		return exposed(container)
+		problems = exposed(container)
 	}
-	return nil
+	redis := in.Config.Storage.Redis
+	if redis != nil && redis.TLS && in.Config.Storage.CA == nil && !in.Facts.Certificates {
+		problems = append(problems, config.Problem{
+			Option: "storage-ca-blob",
+			Text:   `must be set together with "storage-redis-tls": the machine has no authorities of its own`,
+		})
+	}
+	return problems
 }
 
 // takesOver says that foreign images are to be given to the registry. A registry that

@@ -77,8 +77,9 @@ func registryFiles(in Input, cert *config.Certificate) ([]File, error) {
 	if env := environment(conf.Container); len(env) > 0 && !in.Facts.Image.Stock {
 		add(environmentName, []byte(strings.Join(env, "\n")+"\n"), secret)
 	}
+	input.Authorities = machineAuthorities
 	if name := authoritiesName(conf.Storage); name != "" {
-		add(name, conf.Storage.CA, public)
+		input.Authorities = add(name, conf.Storage.CA, public)
 	}
 	input.Digest = digestAll(files)
 	rendered, err := registryconf.Render(input)

@@ -11,6 +11,9 @@ import (
 // own connections to storage, upstream and notification endpoints.
 const authorities = "/etc/ssl/certs"
 
+// machineAuthorities is the file of all of them, made by package ca-certificates.
+const machineAuthorities = authorities + "/ca-certificates.crt"
+
 // firstFreePort is the first port that a process may listen on without
 // CAP_NET_BIND_SERVICE.
 const firstFreePort = 1024

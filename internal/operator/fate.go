@@ -79,6 +79,9 @@ func adviceOn(err error) string {
 // explain names the option behind a port that another process holds, and the one that
 // says what the charm does not check.
 func (o *Operator) explain(refused *desired.Refused, conf config.Config) error {
+	if problems := unfit(refused.Reason, conf.Storage); problems != nil {
+		return problems
+	}
 	if !strings.Contains(refused.Reason, "address already in use") {
 		if conf.Overlay == nil {
 			return refused
@@ -101,4 +104,17 @@ func (o *Operator) explain(refused *desired.Refused, conf config.Config) error {
 		}
 	}
 	return refused
+}
+
+// unfit are the options of the storage behind a reason for which a registry refuses its
+// configuration: what only it and the machine can tell.
+func unfit(reason string, storage config.Storage) config.Problems {
+	// Distribution says so as well if it cannot read the authorities for Redis.
+	if strings.Contains(reason, "redis configuration required") && storage.Redis != nil && storage.Redis.TLS {
+		return config.Problems{{
+			Option: "storage-ca-blob",
+			Text:   `must hold the authority of Redis: the registry finds no authorities of the machine that it could know it by`,
+		}}
+	}
+	return nil
 }

@@ -238,6 +238,10 @@ func TestConvergeDecidesFate(t *testing.T) {
 			w.unit.options["registry-config"] = "catalog: {maxentries: 5}"
 			w.docker.fail = &desired.Refused{Reason: "no such driver"}
 		}, desired.Status{Level: desired.Blocked, Message: `registry refused its configuration: no such driver; mend or reset option "registry-config" if it asks for that`}},
+		{"no authorities for Redis", func(w world) {
+			w.unit.options["storage-cache"], w.unit.options["storage-redis-addrs"], w.unit.options["storage-redis-tls"] = "redis", "r:6379", true
+			w.docker.fail = &desired.Refused{Reason: "redis configuration required to use for layerinfo cache"}
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-ca-blob": must hold the authority of Redis: the registry finds no authorities of the machine that it could know it by`}},
 		{"port in use", func(w world) {
 			w.docker.fail = &desired.Refused{Reason: "cannot listen on :5000: address already in use"}
 		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "registry-port": port 5000 is in use by another program; choose another one`}},

@@ -143,6 +143,24 @@ func swiftEffects() []effect {
 	}
 }
 
+func redisEffects() []effect {
+	base, sentinels := redisOptions(), sentinelOptions()
+	return []effect{
+		{option: "storage-cache", value: "redis", base: config.Options{"storage-redis-addrs": "a:1"}, want: []string{
+			"-storage.cache.blobdescriptor: inmemory", "+storage.cache.blobdescriptor: redis", "+redis.addrs: ['a:1']",
+			"+redis.dialtimeout: 1s", "+redis.readtimeout: 1s", "+redis.writetimeout: 1s", "+redis.maxretries: 1",
+		}},
+		{option: "storage-redis-addrs", base: base, value: "a:1,b:2", want: []string{"-redis.addrs: ['redis.example.com:6379']", "+redis.addrs: ['a:1', 'b:2']"}},
+		{option: "storage-redis-addrs", base: base, value: "a:1", stock: 2, want: []string{"-redis.addr: redis.example.com:6379", "+redis.addr: a:1"}},
+		{option: "storage-redis-username", base: sentinels, value: "b", want: []string{"-redis.username: registry", "+redis.username: b"}},
+		{option: "storage-redis-password", base: base, value: "b", want: []string{"+redis.password: b"}},
+		{option: "storage-redis-db", base: base, value: 2, want: []string{"+redis.db: 2"}},
+		{option: "storage-redis-tls", base: base, value: true, want: []string{"+redis.tls.rootcas: [/etc/docker/registry/storage/ca.pem]"}},
+		{option: "storage-redis-sentinel-master", base: base, value: "m", want: []string{"+redis.mastername: m"}},
+		{option: "storage-redis-sentinel-password", base: sentinels, value: "b", want: []string{`-redis.sentinelpassword: "0x1"`, "+redis.sentinelpassword: b"}},
+	}
+}
+
 func s3Effects() []effect {
 	s3 := s3Options()
 	ceph := config.Options{"storage-s3-bucket": "images", "storage-s3-region": "r", "storage-s3-regionendpoint": "http://ceph:7480"}
@@ -176,7 +194,7 @@ func s3Effects() []effect {
 
 func TestEffects(t *testing.T) {
 	tests := slices.Concat(
-		servedEffects(t), authEffects(t), mirrorEffects(), storageEffects(), swiftEffects(), s3Effects(),
+		servedEffects(t), authEffects(t), mirrorEffects(), storageEffects(), redisEffects(), swiftEffects(), s3Effects(),
 	)
 	shown := elsewhere()
 	for _, test := range tests {

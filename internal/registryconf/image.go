@@ -21,6 +21,8 @@ type image struct {
 	foreign map[string]string
 	// clientRequest says that it can ask for a client certificate without requiring it.
 	clientRequest bool
+	// manyRedis says that it takes more of Redis than one server without TLS.
+	manyRedis bool
 }
 
 // imageOf is the image of Input.Stock.
@@ -50,6 +52,7 @@ func imageOf(stock int) image {
 			"redis.pool": `must be left out: version 3 takes "redis.poolsize" and the like`,
 		},
 		clientRequest: true,
+		manyRedis:     true,
 	}
 	if stock == 3 {
 		v3.name = "a registry image of version 3"
@@ -93,6 +96,7 @@ func unserved(in Input) config.Problems {
 	if mirror := in.Config.Mirror; mirror != nil && in.Stock == 2 && mirror.TTL != config.DefaultTTL {
 		complain("cache-ttl", `must be "168h" with `+image.name)
 	}
+	problems = append(problems, unservedRedis(in.Config.Storage.Redis, image)...)
 	if clients := in.Config.TLS.Clients; clients != nil {
 		if in.TLS == nil {
 			complain("tls-client-ca", "must be empty unless the registry has a certificate")

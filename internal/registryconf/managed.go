@@ -36,6 +36,7 @@ func managed(in Input) map[string]string {
 	maps.Copy(keys, managedAuth(in.Config.Auth))
 	maps.Copy(keys, managedMirror(in.Config.Mirror))
 	maps.Copy(keys, managedBackend(in.Config.Storage.Backend))
+	maps.Copy(keys, managedRedis(in.Config.Storage.Redis))
 	return keys
 }
 
@@ -63,6 +64,23 @@ func managedMirror(mirror *config.Mirror) map[string]string {
 		"proxy.password":  option("cache-password"),
 		"proxy.ttl":       option("cache-ttl"),
 	}
+}
+
+// managedRedis leaves the section to the overlay unless the options ask for Redis.
+func managedRedis(redis *config.Redis) map[string]string {
+	if redis == nil {
+		return nil
+	}
+	keys := map[string]string{
+		"redis.addr":             option("storage-redis-addrs"),
+		"redis.mastername":       option("storage-redis-sentinel-master"),
+		"redis.sentinelpassword": option("storage-redis-sentinel-password"),
+		"redis.tls.rootcas":      option("storage-ca-blob"),
+	}
+	for _, key := range []string{"addrs", "username", "password", "db"} {
+		keys["redis."+key] = option("storage-redis-" + key)
+	}
+	return keys
 }
 
 func managedBackend(backend config.Backend) map[string]string {

@@ -22,6 +22,11 @@ func TestRenderRefusesOptions(t *testing.T) {
 			want: `option "storage-swift-authurl": a registry image of version 3 does not serve Swift; reset "registry-image", the built-in registry serves it`},
 		{name: "storage class, version 2", options: merge(s3Options(), config.Options{"storage-s3-storageclass": "GLACIER_IR"}), stock: 2,
 			want: `option "storage-s3-storageclass": must be NONE, STANDARD, REDUCED_REDUNDANCY with a registry image of version 2`},
+		{name: "Redis, version 2", options: sentinelOptions(), stock: 2,
+			want: `option "storage-redis-addrs": must be one address with a registry image of version 2; ` +
+				`option "storage-redis-sentinel-master": must be empty with a registry image of version 2; ` +
+				`option "storage-redis-tls": must be false with a registry image of version 2; ` +
+				`option "storage-redis-username": must be empty with a registry image of version 2`},
 		{name: "clients' certificates over HTTP", options: clients,
 			want: `option "tls-client-ca": must be empty unless the registry has a certificate`},
 		{name: "optional certificates, version 2", options: merge(clients, config.Options{"tls-client-auth": "request"}), stock: 2, tls: true,
@@ -128,6 +133,13 @@ func TestOverlayRefusesStorage(t *testing.T) {
 		{overlay: "storage: {cache: {layerinfo: redis}}", want: `"storage.cache.layerinfo" must be left out: set option "storage-cache" instead`},
 		{overlay: "storage: {cache: {blobdescriptor: redis}}", want: `"storage.cache.blobdescriptor" must come with "redis.addrs"`},
 		{overlay: "storage: {cache: {blobdescriptor: redis}}", stock: 2, want: `"storage.cache.blobdescriptor" must come with "redis.addr"`},
+		{overlay: "storage: {cache: {blobdescriptor: redis}}", options: redisOptions(), want: `"storage.cache.blobdescriptor" must be left out: set option "storage-cache" instead`},
+		{overlay: "redis: {addrs: [a]}", options: redisOptions(), want: `"redis.addrs" must be left out: set option "storage-redis-addrs" instead`},
+		{overlay: "redis: {addr: a}", options: redisOptions(), stock: 2, want: `"redis.addr" must be left out: set option "storage-redis-addrs" instead`},
+		{overlay: "redis: {password: hunter2}", options: redisOptions(), want: `"redis.password" must be left out: set option "storage-redis-password" instead`},
+		{overlay: "redis: {mastername: m}", options: redisOptions(), want: `"redis.mastername" must be left out: set option "storage-redis-sentinel-master" instead`},
+		{overlay: "redis: {sentinelpassword: hunter2}", options: redisOptions(), want: `"redis.sentinelpassword" must be left out: set option "storage-redis-sentinel-password" instead`},
+		{overlay: "redis: {tls: {rootcas: [/a]}}", options: redisOptions(), want: `"redis.tls.rootcas" must be left out: set option "storage-ca-blob" instead`},
 		{overlay: "storage: hunter2", want: `"storage" must be a mapping`},
 		{overlay: "storage: {s3: {bucket: b}}", want: `"storage.s3" must be left out: set the options "storage-s3-*" instead`},
 		{overlay: "storage: {s3aws: {bucket: b}}", want: `"storage.s3aws" must be left out: set the options "storage-s3-*" instead`},

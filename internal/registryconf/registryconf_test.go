@@ -68,6 +68,8 @@ func input(t testing.TB, changed config.Options) Input {
 		Realm:     "docker-registry",
 		Htpasswd:  "/etc/docker/registry/htpasswd",
 		RootCerts: "/etc/docker/registry/token/root.crt",
+
+		Authorities: "/etc/docker/registry/storage/ca.pem",
 	}
 }
 
@@ -133,6 +135,19 @@ func fullSwiftOptions() config.Options {
 		"storage-swift-tenant": "", "storage-swift-tenant-id": "0x1", "storage-swift-domain": "", "storage-swift-domain-id": "2",
 		"storage-swift-tenant-domain-id": "3", "storage-swift-endpoint-type": "internal", "storage-swift-prefix": "registry",
 		"storage-swift-chunksize": 1048576, "storage-swift-secretkey": "off",
+	})
+}
+
+func redisOptions() config.Options {
+	return config.Options{"storage-cache": "redis", "storage-redis-addrs": "redis.example.com:6379"}
+}
+
+// sentinelOptions are a Redis that sentinels know.
+func sentinelOptions() config.Options {
+	return merge(redisOptions(), config.Options{
+		"storage-redis-addrs": "a:26379, [2001:db8::1]:26379", "storage-redis-sentinel-master": "mymaster",
+		"storage-redis-sentinel-password": "0x1", "storage-redis-username": "registry", "storage-redis-password": "1e3",
+		"storage-redis-db": 2, "storage-redis-tls": true,
 	})
 }
 
@@ -208,6 +223,9 @@ func TestRenderGolden(t *testing.T) {
 		{name: "overlay-token", options: merge(tokenOptions(t), overlaid("auth: {token: {autoredirect: true, signingalgorithms: [ES256]}}"))},
 		{name: "overlay-mirror", options: merge(mirrorOptions(), overlaid("proxy: {cachewritetimeout: 1h}"))},
 		{name: "overlay-s3", options: merge(s3Options(), overlaid("storage: {s3: {usefipsendpoint: true}}"))},
+		{name: "redis", options: redisOptions()},
+		{name: "redis-full", options: merge(s3Options(), sentinelOptions(), overlaid("redis: {poolsize: 4}"))},
+		{name: "stock2-redis-option", stock: 2, options: merge(redisOptions(), config.Options{"storage-redis-password": "off", "storage-redis-db": 2})},
 		{name: "swift", options: swiftOptions()},
 		{name: "swift-full", options: fullSwiftOptions()},
 		{name: "swift-v1", options: config.Options{

@@ -13,8 +13,8 @@ func badOptions(c certificates) []badOption {
 	return []badOption{
 		{"log level", options{"log-level": "loud"},
 			`Invalid charm config: option "log-level": must be error, warn, info or debug`},
-		{"cache", options{"storage-cache": "redis"},
-			`Invalid charm config: option "storage-cache": must be inmemory or disabled`},
+		{"cache", options{"storage-cache": "disk"},
+			`Invalid charm config: option "storage-cache": must be inmemory, redis or disabled`},
 		{"port above the last", options{"registry-port": "65536"},
 			`Invalid charm config: option "registry-port": must be a whole number from 1 to 65535`},
 		{"port below the first", options{"registry-port": "0"},
