@@ -291,7 +291,10 @@ func TestParseS3(t *testing.T) {
 	checkMeanings(t, []meaning{
 		{"S3", bucket(nil), s3(func(*S3) {})},
 		{"S3 elsewhere without a region", Options{"storage-s3-bucket": "images", "storage-s3-regionendpoint": "http://127.0.0.1:9000"}, s3(func(s *S3) {
-			s.Region, s.Endpoint = "us-east-1", "http://127.0.0.1:9000"
+			s.Region, s.Endpoint, s.ForcePathStyle = "us-east-1", "http://127.0.0.1:9000", true
+		})},
+		{"S3 at an address of IPv6", bucket(Options{"storage-s3-regionendpoint": "[2001:db8::1]:9000"}), s3(func(s *S3) {
+			s.Endpoint, s.ForcePathStyle = "[2001:db8::1]:9000", true
 		})},
 		{"S3 endpoint without a scheme, old signatures", bucket(Options{"storage-s3-regionendpoint": "ceph:7480", "storage-s3-skip-v4-auth": false}), s3(func(s *S3) {
 			s.Endpoint, s.V4Auth = "ceph:7480", false
@@ -306,10 +309,11 @@ func TestParseS3(t *testing.T) {
 		})},
 		{"S3 flags", bucket(Options{
 			"storage-s3-forcepathstyle": true, "storage-s3-secure": false, "storage-s3-skip-verify": true,
-			"storage-s3-usedualstack": true, "storage-s3-accelerate": true,
+			"storage-s3-usedualstack": true,
 		}), s3(func(s *S3) {
-			s.ForcePathStyle, s.Secure, s.SkipVerify, s.UseDualStack, s.Accelerate = true, false, true, true, true
+			s.ForcePathStyle, s.Secure, s.SkipVerify, s.UseDualStack = true, false, true, true
 		})},
+		{"S3 accelerated", bucket(Options{"storage-s3-accelerate": true}), s3(func(s *S3) { s.Accelerate = true })},
 		{"S3 numbers", bucket(Options{
 			"storage-s3-chunksize": 5 << 20, "storage-s3-multipartcopychunksize": 5 << 30,
 			"storage-s3-multipartcopymaxconcurrency": 1, "storage-s3-multipartcopythresholdsize": 0,
@@ -373,4 +377,25 @@ func TestParseHost(t *testing.T) {
 			"nvidia-docker-package": "x", "nvidia-container-runtime-package": "x",
 		}, func(*Config) {}},
 	})
+}
+
+func TestBucketHost(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		s3   S3
+		want string
+	}{
+		{"Amazon", S3{Bucket: "images"}, ""},
+		{"Amazon by name", S3{Bucket: "images", Endpoint: "https://s3.eu-central-1.amazonaws.com"}, ""},
+		{"elsewhere", S3{Bucket: "images", Endpoint: "https://s3.example.com:9000/x"}, "images.s3.example.com:9000"},
+		{"without a scheme", S3{Bucket: "images", Endpoint: "ceph:7480"}, "images.ceph:7480"},
+		{"by path", S3{Bucket: "images", Endpoint: "ceph:7480", ForcePathStyle: true}, ""},
+		{"no name of a host", S3{Bucket: "Images", Endpoint: "ceph:7480"}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.s3.BucketHost(); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
 }

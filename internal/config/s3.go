@@ -36,6 +36,28 @@ type S3 struct {
 
 func (S3) backend() {}
 
+// BucketHost is the host that a service other than Amazon's is asked at, because the
+// bucket is a part of it; "" if the bucket is in the path of URLs.
+func (s S3) BucketHost() string {
+	// The S3 client writes a bucket that cannot be a host's name into the path.
+	if s.ForcePathStyle || s.Endpoint == "" || s.amazon() || !hostLabel().MatchString(s.Bucket) {
+		return ""
+	}
+	_, host, found := strings.Cut(s.Endpoint, "://")
+	if !found {
+		host = s.Endpoint
+	}
+	host, _, _ = strings.Cut(host, "/")
+	return s.Bucket + "." + host
+}
+
+// amazon says that the service is Amazon's own.
+func (s S3) amazon() bool {
+	return s.Endpoint == "" || strings.Contains(s.Endpoint, "amazonaws.com")
+}
+
+func hostLabel() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`) }
+
 // s3 is nil if no option asks for S3: neither a bucket nor anything that only makes
 // sense with one.
 func (r *reader) s3() *S3 {
@@ -67,6 +89,8 @@ func (r *reader) s3() *S3 {
 		return nil
 	}
 	r.checkS3(s3)
+	// No name stands before an address.
+	s3.ForcePathStyle = s3.ForcePathStyle || addressed(s3.Endpoint)
 	if s3.Region == "" {
 		// Signatures need a region; services other than Amazon's take this one.
 		s3.Region = "us-east-1"
@@ -116,10 +140,27 @@ func (r *reader) checkS3(s3 S3) {
 	if s3.KeyID != "" && !s3.Encrypt {
 		r.complain("storage-s3-keyid", `must be empty unless "storage-s3-encrypt" is true`)
 	}
-	if !s3.V4Auth && (s3.Endpoint == "" || strings.Contains(s3.Endpoint, "amazonaws.com")) {
+	if !s3.V4Auth && s3.amazon() {
 		r.complain("storage-s3-skip-v4-auth", "must be true for Amazon S3, which takes no other signatures")
 	}
+	switch {
+	case s3.Accelerate && !s3.amazon():
+		r.complain("storage-s3-accelerate", `must be false with "storage-s3-regionendpoint": only Amazon S3 has it, and would be asked instead`)
+	case s3.Accelerate && s3.ForcePathStyle:
+		r.complain("storage-s3-accelerate", `must be false with "storage-s3-forcepathstyle": it needs the bucket in the host name`)
+	}
 }
+
+// addressed says that an endpoint is an IP address rather than a name.
+func addressed(endpoint string) bool {
+	if !strings.Contains(endpoint, "://") {
+		endpoint = "https://" + endpoint
+	}
+	parsed, fault := parseURL(endpoint)
+	return fault == "" && ipAddress().MatchString(parsed.Hostname())
+}
+
+func ipAddress() *regexp.Regexp { return regexp.MustCompile(`^([0-9]+(\.[0-9]+){3}|.*:.*)$`) }
 
 // checkEndpoint demands a URL, or a host with or without a port.
 func (r *reader) checkEndpoint(name, endpoint string) {

@@ -238,6 +238,10 @@ func TestConvergeDecidesFate(t *testing.T) {
 			w.unit.options["registry-config"] = "catalog: {maxentries: 5}"
 			w.docker.fail = &desired.Refused{Reason: "no such driver"}
 		}, desired.Status{Level: desired.Blocked, Message: `registry refused its configuration: no such driver; mend or reset option "registry-config" if it asks for that`}},
+		{"no region of Amazon", func(w world) {
+			w.unit.options["storage-s3-bucket"], w.unit.options["storage-s3-region"] = "images", "eu-north-9"
+			w.docker.fail = &desired.Refused{Reason: "invalid region provided: eu-north-9"}
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-s3-region": Amazon S3 has no region "eu-north-9"; set another one, or "storage-s3-regionendpoint" for another service`}},
 		{"no authorities for Redis", func(w world) {
 			w.unit.options["storage-cache"], w.unit.options["storage-redis-addrs"], w.unit.options["storage-redis-tls"] = "redis", "r:6379", true
 			w.docker.fail = &desired.Refused{Reason: "redis configuration required to use for layerinfo cache"}

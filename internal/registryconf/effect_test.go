@@ -163,7 +163,7 @@ func redisEffects() []effect {
 
 func s3Effects() []effect {
 	s3 := s3Options()
-	ceph := config.Options{"storage-s3-bucket": "images", "storage-s3-region": "r", "storage-s3-regionendpoint": "http://ceph:7480"}
+	ceph := config.Options{"storage-s3-bucket": "images", "storage-s3-region": "r", "storage-s3-regionendpoint": "http://ceph:7480", "storage-s3-forcepathstyle": true}
 	keys := merge(s3, config.Options{"storage-s3-accesskey": "AK", "storage-s3-secretkey": "SK"})
 	encrypted := merge(s3, config.Options{"storage-s3-encrypt": true})
 	return []effect{

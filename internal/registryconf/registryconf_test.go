@@ -164,7 +164,7 @@ func fullS3Options() config.Options {
 		"storage-s3-chunksize": 5242880, "storage-s3-multipartcopychunksize": 5242881,
 		"storage-s3-multipartcopymaxconcurrency": 1, "storage-s3-multipartcopythresholdsize": 0,
 		"storage-s3-storageclass": "STANDARD_IA", "storage-s3-objectacl": "bucket-owner-full-control",
-		"storage-s3-useragent": "ours", "storage-s3-usedualstack": true, "storage-s3-accelerate": true,
+		"storage-s3-useragent": "ours", "storage-s3-usedualstack": true,
 		"storage-s3-loglevel": "debug",
 	})
 }
@@ -235,6 +235,7 @@ func TestRenderGolden(t *testing.T) {
 		{name: "stock2", tls: true, stock: 2, options: merge(basicOptions(), config.Options{"tls-client-ca": authority(t)})},
 		{name: "stock2-swift", stock: 2, options: swiftOptions()},
 		{name: "stock2-redis", stock: 2, options: overlaid("redis: {addr: 'r:6379', pool: {maxidle: 16}}\nstorage: {cache: {blobdescriptor: redis}}\ncompatibility: {schema1: {enabled: true}}")},
+		{name: "stock2-s3-old", stock: 2, options: merge(s3Options(), config.Options{"storage-s3-regionendpoint": "http://ceph:7480", "storage-s3-skip-v4-auth": false})},
 		{name: "stock3", tls: true, stock: 3, options: basicOptions()},
 	}
 	wanted := map[string]bool{}
