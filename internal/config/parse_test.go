@@ -16,6 +16,8 @@ func base64Of(text []byte) string { return base64.StdEncoding.EncodeToString(tex
 
 // untouched is what the defaults of config.yaml mean.
 func untouched() Config {
+	related := plainS3()
+	related.Region, related.Bucket = "", ""
 	return Config{
 		HTTP: HTTP{Port: 5000, DebugPort: 5001},
 		TLS: TLS{
@@ -23,7 +25,7 @@ func untouched() Config {
 			KeyPath:  "/etc/docker/registry/registry.key",
 			CAPath:   "/etc/docker/registry/ca.crt",
 		},
-		Storage:   Storage{Backend: Filesystem{}, MemoryCache: true},
+		Storage:   Storage{Backend: Filesystem{}, MemoryCache: true, Related: &related},
 		Log:       Log{Level: "info"},
 		Container: Container{Name: "registry", Runtime: Docker},
 		Host: Host{
@@ -85,7 +87,7 @@ func s3(change func(*S3)) func(*Config) {
 	return func(c *Config) {
 		backend := plainS3()
 		change(&backend)
-		c.Storage.Backend = backend
+		c.Storage.Backend, c.Storage.Related = backend, nil
 	}
 }
 
@@ -252,7 +254,7 @@ func swift(change func(*Swift)) func(*Config) {
 			Container: "docker-registry", ChunkSize: 20 << 20,
 		}
 		change(&backend)
-		c.Storage.Backend = backend
+		c.Storage.Backend, c.Storage.Related = backend, nil
 	}
 }
 
@@ -377,6 +379,53 @@ func TestParseHost(t *testing.T) {
 			"nvidia-docker-package": "x", "nvidia-container-runtime-package": "x",
 		}, func(*Config) {}},
 	})
+}
+
+func TestParseSettingsOfARelatedBucket(t *testing.T) {
+	checkMeanings(t, []meaning{
+		{"S3 without a bucket", Options{"storage-s3-encrypt": true, "storage-s3-storageclass": "NONE"}, func(c *Config) {
+			c.Storage.Related.Encrypt, c.Storage.Related.StorageClass = true, "NONE"
+		}},
+	})
+}
+
+func TestUse(t *testing.T) {
+	keys := func(b Bucket) Bucket {
+		b.Name, b.AccessKey, b.SecretKey = "b", NewSecret("AK"), NewSecret("SK")
+		return b
+	}
+	for _, test := range []struct {
+		name   string
+		bucket Bucket
+		want   func(*S3)
+	}{
+		{"Amazon", Bucket{Region: "eu-west-1"}, func(s *S3) { s.Region, s.Accelerate = "eu-west-1", true }},
+		{"Amazon by path", Bucket{Region: "eu-west-1", ByPath: true}, func(s *S3) { s.Region, s.ForcePathStyle = "eu-west-1", true }},
+		{"elsewhere", Bucket{Endpoint: "https://ceph"}, func(s *S3) { s.Endpoint, s.ForcePathStyle = "https://ceph", true }},
+		{"elsewhere by host", Bucket{Endpoint: "https://ceph", ByHost: true}, func(s *S3) { s.Endpoint = "https://ceph" }},
+		{"an address by host", Bucket{Endpoint: "https://10.0.0.1:80", ByHost: true}, func(s *S3) {
+			s.Endpoint, s.ForcePathStyle = "https://10.0.0.1:80", true
+		}},
+		{"a part of it", Bucket{Region: "r", Path: "/x"}, func(s *S3) { s.Region, s.RootDirectory, s.Accelerate = "r", "/x", true }},
+		{"old", Bucket{Endpoint: "ceph:80", OldSignatures: true}, func(s *S3) {
+			s.Endpoint, s.ForcePathStyle, s.V4Auth = "ceph:80", true, false
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, want := plainS3(), plainS3()
+			got.Accelerate, got.RootDirectory = true, "/of/the/options"
+			want.Bucket, want.Region, want.RootDirectory = "b", "us-east-1", "/of/the/options"
+			want.AccessKey, want.SecretKey = NewSecret("AK"), NewSecret("SK")
+			test.want(&want)
+			got.Use(keys(test.bucket))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if fault := got.Fault(); fault != "" {
+				t.Error(fault)
+			}
+		})
+	}
 }
 
 func TestBucketHost(t *testing.T) {

@@ -3,6 +3,9 @@ package config
 // Storage says where images are kept and what clients may do with them.
 type Storage struct {
 	Backend Backend
+	// Related is how a bucket that a relation names is to be used, but for what the
+	// relation tells; nil if the options choose the backend.
+	Related *S3
 	// MemoryCache keeps blob descriptors in the registry's memory, which only fits a
 	// storage that nobody else changes; Redis keeps them there instead, nil if not.
 	MemoryCache bool
@@ -27,9 +30,11 @@ type Filesystem struct{}
 func (Filesystem) backend() {}
 
 func (r *reader) storage() Storage {
+	swift, s3 := r.swift(), r.s3()
+	wantsS3 := r.completeS3(&s3)
 	cache := r.choice("storage-cache", "inmemory", "redis", "disabled")
-	return Storage{
-		Backend:     r.backend(),
+	storage := Storage{
+		Backend:     Filesystem{},
 		MemoryCache: cache == "inmemory",
 		Redis:       r.redis(cache == "redis"),
 		Delete:      r.flag("storage-delete"),
@@ -37,6 +42,16 @@ func (r *reader) storage() Storage {
 		CA:          r.authorities("storage-ca-blob"),
 		Redirect:    !r.flag("storage-redirect-disable"),
 	}
+	// Swift comes first if both are asked for.
+	switch {
+	case swift != nil:
+		storage.Backend = *swift
+	case wantsS3:
+		storage.Backend = s3
+	default:
+		storage.Related = &s3
+	}
+	return storage
 }
 
 // authorities is an option that holds certificates in base64, nil if it is empty.
@@ -50,16 +65,4 @@ func (r *reader) authorities(name string) []byte {
 		r.complain(name, "%v", err)
 	}
 	return bundle
-}
-
-// backend is Swift if it is asked for, else S3 if it is, else the filesystem.
-func (r *reader) backend() Backend {
-	swift, s3 := r.swift(), r.s3()
-	switch {
-	case swift != nil:
-		return *swift
-	case s3 != nil:
-		return *s3
-	}
-	return Filesystem{}
 }

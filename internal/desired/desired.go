@@ -12,15 +12,21 @@ import (
 )
 
 // For decides. An error is a [config.Problems], what the operator has to mend before
-// anything is changed, or [NoCertificate].
+// anything is changed, [NoCertificate] or [NoStorage].
 func For(in Input) (State, error) {
 	if problems := conflicts(in); len(problems) > 0 {
 		return State{}, problems
 	}
+	storage, notes, err := storageFor(in)
+	if err != nil {
+		return State{}, err
+	}
+	in.Config.Storage = storage
 	served, err := serve(in)
 	if err != nil {
 		return State{}, err
 	}
+	served.notes = append(served.notes, notes...)
 	files, err := registryFiles(in, served.cert)
 	if err != nil {
 		return State{}, err

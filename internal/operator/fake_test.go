@@ -24,7 +24,9 @@ type unit struct {
 	version string
 	// relations are by endpoint.
 	relations map[string][]relation.Relation
-	did       []string
+	// secrets are those that are granted, by their URIs.
+	secrets map[string]map[string]config.Secret
+	did     []string
 }
 
 func (u *unit) Name() string                                    { return "docker-registry/0" }
@@ -45,6 +47,9 @@ func (u *unit) Relations(_ context.Context, endpoint string, parts relation.Part
 		if !parts.Units && !parts.Event {
 			r.Units = nil
 		}
+		if !parts.OwnApp {
+			r.OwnApp = nil
+		}
 		found = append(found, r)
 	}
 	return found, nil
@@ -61,6 +66,28 @@ func (u *unit) Publish(_ context.Context, id string, settings map[string]string)
 	}
 	return nil
 }
+
+func (u *unit) PublishApp(_ context.Context, id string, settings map[string]string) error {
+	for _, relations := range u.relations {
+		for i := range relations {
+			if relations[i].ID == id {
+				u.did = append(u.did, "tell for all "+id)
+				relations[i].OwnApp = merge(relations[i].OwnApp, settings)
+			}
+		}
+	}
+	return nil
+}
+
+func (u *unit) Secret(_ context.Context, uri string) (map[string]config.Secret, error) {
+	content, granted := u.secrets[uri]
+	if !granted {
+		return nil, errors.New("permission denied")
+	}
+	return content, nil
+}
+
+func (u *unit) Model() string { return "93e0e3f5-7c2c-4d23-8bd4-2f4d3c8ea2a0" }
 
 func merge(bag, settings relation.Bag) relation.Bag {
 	merged := maps.Clone(bag)

@@ -22,6 +22,7 @@ func (o *Operator) read(ctx context.Context, conf config.Config) (desired.Input,
 	facts := desired.Facts{
 		Layout:       o.Layout,
 		Unit:         o.Unit.Name(),
+		Model:        o.Unit.Model(),
 		Now:          o.Now().Unix(),
 		User:         o.User,
 		Certificates: o.Host.Authorities(),

@@ -81,7 +81,11 @@ func (r Reconciler) Publish(ctx context.Context, bags []desired.Databag) error {
 		if changes == nil {
 			continue
 		}
-		if err := r.Juju.Publish(ctx, bag.Relation, changes); err != nil {
+		publish := r.Juju.Publish
+		if bag.Application {
+			publish = r.Juju.PublishApp
+		}
+		if err := publish(ctx, bag.Relation, changes); err != nil {
 			return err
 		}
 		r.Log.Info("databag changed", "relation", bag.Relation, "keys", slices.Sorted(maps.Keys(changes)))
