@@ -16,6 +16,9 @@ type Outcome struct {
 	Version string
 	// Upstream is what is wrong with the registry that this one is a cache of.
 	Upstream Upstream
+	// Failing are the health checks by which the registry answers nobody, with the reason
+	// of each; nil if none fails.
+	Failing map[string]string
 	// Resume starts again what had to stop for a registry that then failed, once the
 	// files are what they were; nil if nothing had to.
 	Resume func() error

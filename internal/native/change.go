@@ -115,7 +115,7 @@ func (c *change) accept(status admin.Status) error {
 	if want := c.workload.Config; status.Config != want {
 		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
 	}
-	c.outcome.Version = status.Version
+	c.outcome.Version, c.outcome.Failing = status.Version, status.Failing
 	if from := status.Upstream; from != nil {
 		c.outcome.Upstream = desired.Upstream{Problem: desired.UpstreamProblem(from.Problem), Reason: from.Reason}
 	}

@@ -222,6 +222,7 @@ type engine struct {
 	unpulled  error
 	workloads []desired.Workload
 	fail      error
+	failing   map[string]string
 	removed   []string
 	retired   []string
 	image     desired.Image
@@ -238,7 +239,7 @@ func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome,
 		version = ""
 	}
 	if n := len(e.workloads); n > 0 && cmp.Equal(e.workloads[n-1], w) {
-		return desired.Outcome{Version: version, Upstream: e.upstream}, nil
+		return desired.Outcome{Version: version, Upstream: e.upstream, Failing: e.failing}, nil
 	}
 	e.workloads = append(e.workloads, w)
 	return desired.Outcome{Done: "created", Version: version, Upstream: e.upstream}, nil

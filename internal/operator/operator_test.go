@@ -242,6 +242,9 @@ func TestConvergeDecidesFate(t *testing.T) {
 			w.unit.options["storage-s3-bucket"], w.unit.options["storage-s3-region"] = "images", "eu-north-9"
 			w.docker.fail = &desired.Refused{Reason: "invalid region provided: eu-north-9"}
 		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-s3-region": Amazon S3 has no region "eu-north-9"; set another one, or "storage-s3-regionendpoint" for another service`}},
+		{"a bucket that is gone", func(w world) {
+			w.docker.failing = map[string]string{"storagedriver_s3aws": "s3aws: NoSuchBucket"}
+		}, desired.Status{Level: desired.Blocked, Message: `storage fails: s3aws: NoSuchBucket; make the bucket, or set option "storage-s3-bucket"`}},
 		{"no authorities for Redis", func(w world) {
 			w.unit.options["storage-cache"], w.unit.options["storage-redis-addrs"], w.unit.options["storage-redis-tls"] = "redis", "r:6379", true
 			w.docker.fail = &desired.Refused{Reason: "redis configuration required to use for layerinfo cache"}

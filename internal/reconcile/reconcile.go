@@ -30,6 +30,8 @@ type Result struct {
 	Version string
 	// Upstream is what is wrong with the registry that this one is a cache of.
 	Upstream desired.Upstream
+	// Failing are the registry's health checks that fail, with their reasons.
+	Failing map[string]string
 	// Notes are sentences for the operator about what is left to do.
 	Notes []string
 	// TakenOver says that the data directory has just become the registry's own, so
@@ -48,7 +50,7 @@ func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, err
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{Version: outcome.Version, Upstream: outcome.Upstream}
+	result := Result{Version: outcome.Version, Upstream: outcome.Upstream, Failing: outcome.Failing}
 	for _, other := range r.Others {
 		if err := other.Retire(ctx, w.Unit); err != nil && !errors.Is(err, desired.ErrNoEngine) {
 			return result, err
