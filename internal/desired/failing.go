@@ -48,6 +48,8 @@ func adviceOn(reason string) string {
 		{"SignatureDoesNotMatch", keys},
 		{"NoCredentialProviders", keys},
 		{"RequestTimeTooSkewed", "set the machine's clock right"},
+		{"Swift answers 401", `mend the options "storage-swift-username" and "storage-swift-password", the tenant or a domain`},
+		{"Swift answers 403", rights},
 		{"AccessDenied", rights},
 		{"Forbidden", rights},
 		{"x509: certificate signed by unknown authority", `set option "storage-ca-blob" to its authority`},

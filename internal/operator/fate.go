@@ -106,23 +106,3 @@ func (o *Operator) explain(refused *desired.Refused, conf config.Config) error {
 	}
 	return refused
 }
-
-// unfit are the options of the storage behind a reason for which a registry refuses its
-// configuration: what only it and the machine can tell.
-func unfit(reason string, storage config.Storage) config.Problems {
-	// Distribution knows the regions of Amazon, which the charm does not.
-	if s3, ok := storage.Backend.(config.S3); ok && strings.Contains(reason, "invalid region provided") {
-		return config.Problems{{
-			Option: "storage-s3-region",
-			Text:   fmt.Sprintf(`Amazon S3 has no region %q; set another one, or "storage-s3-regionendpoint" for another service`, s3.Region),
-		}}
-	}
-	// Distribution says so as well if it cannot read the authorities for Redis.
-	if strings.Contains(reason, "redis configuration required") && storage.Redis != nil && storage.Redis.TLS {
-		return config.Problems{{
-			Option: "storage-ca-blob",
-			Text:   `must hold the authority of Redis: the registry finds no authorities of the machine that it could know it by`,
-		}}
-	}
-	return nil
-}
