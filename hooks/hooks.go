@@ -24,7 +24,7 @@ type Unit interface {
 func Endpoints() []string {
 	return []string{
 		"cert-provider", "docker-registry", "dockerhost", "nrpe-external-master",
-		"peer", "sdn-plugin", "website",
+		"peer", "s3-credentials", "sdn-plugin", "website",
 	}
 }
 
@@ -35,8 +35,8 @@ func Storages() []string { return []string{"registry-data"} }
 func Names() []string {
 	names := []string{
 		"config-changed", "install", "leader-elected", "leader-settings-changed",
-		"post-series-upgrade", "pre-series-upgrade", "remove", "start", "stop",
-		"update-status", "upgrade-charm",
+		"post-series-upgrade", "pre-series-upgrade", "remove", "secret-changed", "start",
+		"stop", "update-status", "upgrade-charm",
 	}
 	for _, endpoint := range Endpoints() {
 		for _, event := range []string{"created", "joined", "changed", "departed", "broken"} {

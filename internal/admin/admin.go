@@ -56,6 +56,8 @@ type Status struct {
 	// Upstream is what is wrong with the registry that this one is a cache of, nil if
 	// nothing is.
 	Upstream *Upstream `json:"upstream,omitempty"`
+	// Failing are its health checks that fail, with their reasons: it answers nobody then.
+	Failing map[string]string `json:"failing,omitempty"`
 }
 
 // Upstream is why a cache cannot use the registry that it is a cache of.

@@ -81,6 +81,10 @@ func Leaf(chain []byte) []byte {
 	return encodeCertificate(all[0])
 }
 
+// ParseAuthorities are the certificates of a PEM text, without whatever else stands there.
+// That none can be read is an error, to stand behind the name of what holds the text.
+func ParseAuthorities(text []byte) ([]byte, error) { return parseBundle(text) }
+
 // parseAll are the certificates of a PEM text that can be read.
 func parseAll(text []byte) []*x509.Certificate {
 	var all []*x509.Certificate

@@ -16,6 +16,8 @@ func base64Of(text []byte) string { return base64.StdEncoding.EncodeToString(tex
 
 // untouched is what the defaults of config.yaml mean.
 func untouched() Config {
+	related := plainS3()
+	related.Region, related.Bucket = "", ""
 	return Config{
 		HTTP: HTTP{Port: 5000, DebugPort: 5001},
 		TLS: TLS{
@@ -23,7 +25,7 @@ func untouched() Config {
 			KeyPath:  "/etc/docker/registry/registry.key",
 			CAPath:   "/etc/docker/registry/ca.crt",
 		},
-		Storage:   Storage{Backend: Filesystem{}, MemoryCache: true},
+		Storage:   Storage{Backend: Filesystem{}, MemoryCache: true, Related: &related},
 		Log:       Log{Level: "info"},
 		Container: Container{Name: "registry", Runtime: Docker},
 		Host: Host{
@@ -85,7 +87,7 @@ func s3(change func(*S3)) func(*Config) {
 	return func(c *Config) {
 		backend := plainS3()
 		change(&backend)
-		c.Storage.Backend = backend
+		c.Storage.Backend, c.Storage.Related = backend, nil
 	}
 }
 
@@ -191,26 +193,99 @@ func TestParseMirror(t *testing.T) {
 }
 
 func TestParseStorage(t *testing.T) {
+	pair := newPair(t, "ca")
 	checkMeanings(t, []meaning{
 		{"storage-cache", Options{"storage-cache": "disabled"}, func(c *Config) { c.Storage.MemoryCache = false }},
 		{"storage-delete", Options{"storage-delete": true}, func(c *Config) { c.Storage.Delete = true }},
 		{"storage-read-only", Options{"storage-read-only": true}, func(c *Config) { c.Storage.ReadOnly = true }},
+		{"storage-ca-blob", Options{"storage-ca-blob": base64Of(append([]byte("my authorities\n"), pair.cert...))}, func(c *Config) { c.Storage.CA = pair.cert }},
 		{"storage-redirect-disable", Options{"storage-redirect-disable": false}, func(c *Config) { c.Storage.Redirect = true }},
 	})
 }
 
-func TestParseSwift(t *testing.T) {
+// redis is enough for Redis, with more options.
+func redis(more Options) Options {
+	options := Options{"storage-cache": "redis", "storage-redis-addrs": "redis.example.com:6379"}
+	maps.Copy(options, more)
+	return options
+}
+
+func TestParseRedis(t *testing.T) {
 	checkMeanings(t, []meaning{
-		{"Swift, which comes before S3", bucket(Options{
-			"storage-swift-authurl": "https://keystone:5000/v3", "storage-swift-username": "u",
-			"storage-swift-password": "p", "storage-swift-tenant": "t", "storage-swift-domain": "d",
-			"storage-swift-region": "r", "storage-swift-container": "c",
+		{"one server", redis(nil), func(c *Config) {
+			c.Storage.MemoryCache, c.Storage.Redis = false, &Redis{Addrs: []string{"redis.example.com:6379"}}
+		}},
+		{"a cluster", redis(Options{
+			"storage-redis-addrs": " 10.0.0.1:6379,[2001:db8::1]:6379  c:1 ", "storage-redis-username": "u",
+			"storage-redis-password": " p ", "storage-redis-tls": true,
 		}), func(c *Config) {
-			c.Storage.Backend = Swift{
-				AuthURL: URL{Scheme: "https", Netloc: "keystone:5000", Path: "/v3"}, Username: "u",
-				Password: NewSecret("p"), Tenant: "t", Domain: "d", Region: "r", Container: "c",
+			c.Storage.MemoryCache, c.Storage.Redis = false, &Redis{
+				Addrs: []string{"10.0.0.1:6379", "[2001:db8::1]:6379", "c:1"}, Username: "u", Password: NewSecret(" p "), TLS: true,
 			}
 		}},
+		{"sentinels", redis(Options{
+			"storage-redis-addrs": "a:26379,b:26379", "storage-redis-sentinel-master": "m",
+			"storage-redis-sentinel-password": "s", "storage-redis-db": 3,
+		}), func(c *Config) {
+			c.Storage.MemoryCache, c.Storage.Redis = false, &Redis{
+				Addrs: []string{"a:26379", "b:26379"}, DB: 3, Master: "m", SentinelPassword: NewSecret("s"),
+			}
+		}},
+		{"not used", redis(Options{"storage-cache": "inmemory", "storage-redis-username": "u"}), func(*Config) {}},
+	})
+}
+
+// keystone is enough for Swift, with more options.
+func keystone(more Options) Options {
+	options := Options{
+		"storage-swift-authurl": "https://keystone:5000/v3", "storage-swift-username": "u",
+		"storage-swift-password": "p", "storage-swift-tenant": "t",
+	}
+	maps.Copy(options, more)
+	return options
+}
+
+// swift changes the backend that keystone makes.
+func swift(change func(*Swift)) func(*Config) {
+	return func(c *Config) {
+		backend := Swift{
+			AuthURL: URL{Scheme: "https", Netloc: "keystone:5000", Path: "/v3"}, AuthVersion: 3, Username: "u",
+			Password: NewSecret("p"), Tenant: Named{Name: "t"}, EndpointType: "public",
+			Container: "docker-registry", ChunkSize: 20 << 20,
+		}
+		change(&backend)
+		c.Storage.Backend, c.Storage.Related = backend, nil
+	}
+}
+
+func TestParseSwift(t *testing.T) {
+	at := func(path string, version int) func(*Config) {
+		return swift(func(s *Swift) { s.AuthURL.Path, s.AuthVersion = path, version })
+	}
+	url := func(url string) Options { return keystone(Options{"storage-swift-authurl": url}) }
+	checkMeanings(t, []meaning{
+		{"Swift, which comes before S3", keystone(bucket(nil)), swift(func(*Swift) {})},
+		{"Swift names", keystone(Options{
+			"storage-swift-domain": "d", "storage-swift-tenant-domain": "td", "storage-swift-region": "r",
+			"storage-swift-container": "c", "storage-swift-prefix": "/a/b", "storage-swift-secretkey": " k ",
+			"storage-swift-endpoint-type": "Internal", "storage-swift-chunksize": 1 << 20,
+		}), swift(func(s *Swift) {
+			s.Domain.Name, s.TenantDomain.Name, s.Region, s.Container, s.Prefix = "d", "td", "r", "c", "/a/b"
+			s.SecretKey, s.EndpointType, s.ChunkSize = NewSecret(" k "), "internal", 1<<20
+		})},
+		{"Swift IDs", keystone(Options{
+			"storage-swift-tenant": "", "storage-swift-tenant-id": "t", "storage-swift-domain-id": "d", "storage-swift-tenant-domain-id": "td",
+		}), swift(func(s *Swift) { s.Tenant, s.Domain.ID, s.TenantDomain.ID = Named{ID: "t"}, "d", "td" })},
+		{"Swift by a trust", keystone(Options{"storage-swift-tenant": "", "storage-swift-trust-id": "x"}), swift(func(s *Swift) {
+			s.Tenant, s.TrustID = Named{}, "x"
+		})},
+		{"version 2 in the URL", url("https://keystone:5000/v2.0/"), at("/v2.0/", 2)},
+		{"version 3 in the middle of the URL", url("https://keystone:5000/identity/v3/auth"), at("/identity/v3/auth", 3)},
+		{"a version in the host is none", keystone(Options{"storage-swift-authurl": "https://keystone:5000/v30", "storage-swift-authversion": 2}), at("/v30", 2)},
+		{"the option comes before the URL", keystone(Options{"storage-swift-authversion": 1}), at("/v3", 1)},
+		{"version 1 without a tenant", keystone(Options{"storage-swift-authurl": "https://keystone:5000/auth/v1.0", "storage-swift-tenant": ""}), swift(func(s *Swift) {
+			s.AuthURL.Path, s.AuthVersion, s.Tenant = "/auth/v1.0", 1, Named{}
+		})},
 	})
 }
 
@@ -218,7 +293,10 @@ func TestParseS3(t *testing.T) {
 	checkMeanings(t, []meaning{
 		{"S3", bucket(nil), s3(func(*S3) {})},
 		{"S3 elsewhere without a region", Options{"storage-s3-bucket": "images", "storage-s3-regionendpoint": "http://127.0.0.1:9000"}, s3(func(s *S3) {
-			s.Region, s.Endpoint = "us-east-1", "http://127.0.0.1:9000"
+			s.Region, s.Endpoint, s.ForcePathStyle = "us-east-1", "http://127.0.0.1:9000", true
+		})},
+		{"S3 at an address of IPv6", bucket(Options{"storage-s3-regionendpoint": "[2001:db8::1]:9000"}), s3(func(s *S3) {
+			s.Endpoint, s.ForcePathStyle = "[2001:db8::1]:9000", true
 		})},
 		{"S3 endpoint without a scheme, old signatures", bucket(Options{"storage-s3-regionendpoint": "ceph:7480", "storage-s3-skip-v4-auth": false}), s3(func(s *S3) {
 			s.Endpoint, s.V4Auth = "ceph:7480", false
@@ -233,10 +311,11 @@ func TestParseS3(t *testing.T) {
 		})},
 		{"S3 flags", bucket(Options{
 			"storage-s3-forcepathstyle": true, "storage-s3-secure": false, "storage-s3-skip-verify": true,
-			"storage-s3-usedualstack": true, "storage-s3-accelerate": true,
+			"storage-s3-usedualstack": true,
 		}), s3(func(s *S3) {
-			s.ForcePathStyle, s.Secure, s.SkipVerify, s.UseDualStack, s.Accelerate = true, false, true, true, true
+			s.ForcePathStyle, s.Secure, s.SkipVerify, s.UseDualStack = true, false, true, true
 		})},
+		{"S3 accelerated", bucket(Options{"storage-s3-accelerate": true}), s3(func(s *S3) { s.Accelerate = true })},
 		{"S3 numbers", bucket(Options{
 			"storage-s3-chunksize": 5 << 20, "storage-s3-multipartcopychunksize": 5 << 30,
 			"storage-s3-multipartcopymaxconcurrency": 1, "storage-s3-multipartcopythresholdsize": 0,
@@ -300,4 +379,72 @@ func TestParseHost(t *testing.T) {
 			"nvidia-docker-package": "x", "nvidia-container-runtime-package": "x",
 		}, func(*Config) {}},
 	})
+}
+
+func TestParseSettingsOfARelatedBucket(t *testing.T) {
+	checkMeanings(t, []meaning{
+		{"S3 without a bucket", Options{"storage-s3-encrypt": true, "storage-s3-storageclass": "NONE"}, func(c *Config) {
+			c.Storage.Related.Encrypt, c.Storage.Related.StorageClass = true, "NONE"
+		}},
+	})
+}
+
+func TestUse(t *testing.T) {
+	keys := func(b Bucket) Bucket {
+		b.Name, b.AccessKey, b.SecretKey = "b", NewSecret("AK"), NewSecret("SK")
+		return b
+	}
+	for _, test := range []struct {
+		name   string
+		bucket Bucket
+		want   func(*S3)
+	}{
+		{"Amazon", Bucket{Region: "eu-west-1"}, func(s *S3) { s.Region, s.Accelerate = "eu-west-1", true }},
+		{"Amazon by path", Bucket{Region: "eu-west-1", ByPath: true}, func(s *S3) { s.Region, s.ForcePathStyle = "eu-west-1", true }},
+		{"elsewhere", Bucket{Endpoint: "https://ceph"}, func(s *S3) { s.Endpoint, s.ForcePathStyle = "https://ceph", true }},
+		{"elsewhere by host", Bucket{Endpoint: "https://ceph", ByHost: true}, func(s *S3) { s.Endpoint = "https://ceph" }},
+		{"an address by host", Bucket{Endpoint: "https://10.0.0.1:80", ByHost: true}, func(s *S3) {
+			s.Endpoint, s.ForcePathStyle = "https://10.0.0.1:80", true
+		}},
+		{"a part of it", Bucket{Region: "r", Path: "/x"}, func(s *S3) { s.Region, s.RootDirectory, s.Accelerate = "r", "/x", true }},
+		{"old", Bucket{Endpoint: "ceph:80", OldSignatures: true}, func(s *S3) {
+			s.Endpoint, s.ForcePathStyle, s.V4Auth = "ceph:80", true, false
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, want := plainS3(), plainS3()
+			got.Accelerate, got.RootDirectory = true, "/of/the/options"
+			want.Bucket, want.Region, want.RootDirectory = "b", "us-east-1", "/of/the/options"
+			want.AccessKey, want.SecretKey = NewSecret("AK"), NewSecret("SK")
+			test.want(&want)
+			got.Use(keys(test.bucket))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if fault := got.Fault(); fault != "" {
+				t.Error(fault)
+			}
+		})
+	}
+}
+
+func TestBucketHost(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		s3   S3
+		want string
+	}{
+		{"Amazon", S3{Bucket: "images"}, ""},
+		{"Amazon by name", S3{Bucket: "images", Endpoint: "https://s3.eu-central-1.amazonaws.com"}, ""},
+		{"elsewhere", S3{Bucket: "images", Endpoint: "https://s3.example.com:9000/x"}, "images.s3.example.com:9000"},
+		{"without a scheme", S3{Bucket: "images", Endpoint: "ceph:7480"}, "images.ceph:7480"},
+		{"by path", S3{Bucket: "images", Endpoint: "ceph:7480", ForcePathStyle: true}, ""},
+		{"no name of a host", S3{Bucket: "Images", Endpoint: "ceph:7480"}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.s3.BucketHost(); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -36,10 +37,10 @@ func checkRefusals(t *testing.T, tests []refusal) {
 
 func TestParseRefusesTogether(t *testing.T) {
 	checkRefusals(t, []refusal{
-		{"several at once", Options{"storage-cache": "redis", "log-level": "loud", "registry-port": 0},
+		{"several at once", Options{"storage-cache": "disk", "log-level": "loud", "registry-port": 0},
 			`option "log-level": must be error, warn, info or debug; ` +
 				`option "registry-port": must be a whole number from 1 to 65535; ` +
-				`option "storage-cache": must be inmemory or disabled`},
+				`option "storage-cache": must be inmemory, redis or disabled`},
 	})
 }
 
@@ -158,15 +159,69 @@ func TestParseRefusesMirrors(t *testing.T) {
 	})
 }
 
-func TestParseRefusesSwift(t *testing.T) {
+func TestParseRefusesAuthorities(t *testing.T) {
+	mine := newPair(t, "mine")
 	checkRefusals(t, []refusal{
-		{"Swift half set", Options{"storage-swift-authurl": "https://k", "storage-swift-username": "u"},
+		{"no base64", Options{"storage-ca-blob": "hunter2!"}, `option "storage-ca-blob": is not base64: type storage-ca-blob="$(base64 -w0 FILE)"`},
+		{"PEM itself", Options{"storage-ca-blob": string(mine.cert)}, `option "storage-ca-blob": is PEM itself: type storage-ca-blob="$(base64 -w0 FILE)"`},
+		{"no PEM", Options{"storage-ca-blob": base64Of([]byte("hunter2"))}, `option "storage-ca-blob": must be PEM, starting with -----BEGIN CERTIFICATE-----`},
+		{"a key", Options{"storage-ca-blob": base64Of(mine.key)}, `option "storage-ca-blob": must hold a certificate, but its PEM has none`},
+		{"a path of the charm", Options{"tls-ca-path": "/etc/docker/registry/storage/ca.pem"}, `option "tls-ca-path": must not be a file that the charm writes for the registry: /etc/docker/registry/storage/ca.pem`},
+	})
+}
+
+func TestParseRefusesRedis(t *testing.T) {
+	const form = `option "storage-redis-addrs": must be host:port such as "redis.example.com:6379" or "[2001:db8::1]:6379", several separated by commas: number `
+	checkRefusals(t, []refusal{
+		{"no address", redis(Options{"storage-redis-addrs": " , "}), `option "storage-redis-addrs": must be set when "storage-cache" is redis`},
+		{"no port", redis(Options{"storage-redis-addrs": "a:1,b"}), form + "2 is not"},
+		{"a URL", redis(Options{"storage-redis-addrs": "redis://a:1"}), form + "1 is not"},
+		{"a password", redis(Options{"storage-redis-addrs": "u:hunter2@a:1"}), form + "1 is not"},
+		{"a path", redis(Options{"storage-redis-addrs": "a:1/2"}), form + "1 is not"},
+		{"port of none", redis(Options{"storage-redis-addrs": "a:65536"}), form + "1 is not"},
+		{"IPv6 without brackets", redis(Options{"storage-redis-addrs": "2001:db8::1:6379"}), form + "1 is not"},
+		{"wrong, though not used", Options{"storage-redis-addrs": "a"}, form + "1 is not"},
+		{"user without a password", redis(Options{"storage-redis-username": "u"}), `option "storage-redis-password": must be set together with "storage-redis-username"`},
+		{"password with a line break", redis(Options{"storage-redis-username": "u", "storage-redis-password": "hunter2\n"}),
+			`option "storage-redis-password": must not contain control characters, such as a line break at its end`},
+		{"database below", redis(Options{"storage-redis-db": -1}), `option "storage-redis-db": must be a whole number from 0 to 2147483647`},
+		{"database of a cluster", redis(Options{"storage-redis-addrs": "a:1,b:1", "storage-redis-db": 1}),
+			`option "storage-redis-db": must be 0 for a cluster, which several "storage-redis-addrs" are without "storage-redis-sentinel-master"`},
+		{"TLS", redis(Options{"storage-redis-tls": "yes"}), `option "storage-redis-tls": must be true or false`},
+		{"no sentinels", redis(Options{"storage-redis-sentinel-password": "hunter2"}), `option "storage-redis-sentinel-password": must be empty unless "storage-redis-sentinel-master" is set`},
+	})
+}
+
+func TestParseRefusesSwift(t *testing.T) {
+	v2 := func(more Options) Options {
+		options := keystone(Options{"storage-swift-authurl": "https://k/v2.0", "storage-swift-password": "hunter2"})
+		maps.Copy(options, more)
+		return options
+	}
+	checkRefusals(t, []refusal{
+		{"Swift half set", Options{"storage-swift-authurl": "https://k/v3", "storage-swift-username": "u"},
 			`option "storage-swift-password": must be set for Swift, together with "storage-swift-authurl", "storage-swift-username"; ` +
-				`option "storage-swift-tenant": must be set for Swift, together with "storage-swift-authurl", "storage-swift-username"`},
-		{"Swift without a container", Options{"storage-swift-authurl": "https://k", "storage-swift-username": "u", "storage-swift-password": "hunter2", "storage-swift-tenant": "t", "storage-swift-container": ""},
-			`option "storage-swift-container": must be set together with "storage-swift-authurl"`},
-		{"storage-swift-authurl", Options{"storage-swift-authurl": "k", "storage-swift-username": "u", "storage-swift-password": "hunter2", "storage-swift-tenant": "t"},
-			`option "storage-swift-authurl": has no scheme: type "https://k" or "http://k"`},
+				`option "storage-swift-tenant": must be set, or "storage-swift-tenant-id" or "storage-swift-trust-id", for version 3 of authentication`},
+		{"no tenant", v2(Options{"storage-swift-tenant": ""}), `option "storage-swift-tenant": must be set, or "storage-swift-tenant-id", for version 2 of authentication`},
+		{"tenant alone", Options{"storage-swift-tenant": "t"}, `option "storage-swift-authurl": must be set together with "storage-swift-tenant"`},
+		{"tenant's ID alone", Options{"storage-swift-tenant-id": "t"}, `option "storage-swift-authurl": must be set together with "storage-swift-tenant-id"`},
+		{"trust alone", Options{"storage-swift-trust-id": "t"}, `option "storage-swift-authurl": must be set together with "storage-swift-trust-id"`},
+		{"no container", v2(Options{"storage-swift-container": ""}), `option "storage-swift-container": must be set together with "storage-swift-authurl"`},
+		{"container's name", v2(Options{"storage-swift-container": "a/b"}), `option "storage-swift-container": must be a container's name: at most 256 bytes, and no slash`},
+		{"URL", v2(Options{"storage-swift-authurl": "k"}), `option "storage-swift-authurl": has no scheme: type "https://k" or "http://k"`},
+		{"URL without a version", v2(Options{"storage-swift-authurl": "https://v3.example.com/identity"}),
+			`option "storage-swift-authversion": must be 1, 2 or 3, because "storage-swift-authurl" does not tell: it has no part such as "/v3"`},
+		{"version", v2(Options{"storage-swift-authversion": 4}), `option "storage-swift-authversion": must be a whole number from 0 to 3`},
+		{"what version 2 does not have", v2(Options{
+			"storage-swift-domain-id": "d", "storage-swift-tenant-domain": "d", "storage-swift-tenant-domain-id": "d", "storage-swift-trust-id": "x",
+		}), `option "storage-swift-domain-id": must be empty with version 2 of authentication; version 3 has it; ` +
+			`option "storage-swift-tenant-domain": must be empty with version 2 of authentication; version 3 has it; ` +
+			`option "storage-swift-tenant-domain-id": must be empty with version 2 of authentication; version 3 has it; ` +
+			`option "storage-swift-trust-id": must be empty with version 2 of authentication; version 3 has it`},
+		{"endpoint", Options{"storage-swift-endpoint-type": "private"}, `option "storage-swift-endpoint-type": must be public, internal or admin`},
+		{"segments too small", Options{"storage-swift-chunksize": 1<<20 - 1}, `option "storage-swift-chunksize": must be a whole number from 1048576 to 5368709120`},
+		{"password with a line break", v2(Options{"storage-swift-password": "hunter2\n"}), `option "storage-swift-password": must not contain control characters, such as a line break at its end`},
+		{"key with a line break", v2(Options{"storage-swift-secretkey": "hunter2\n"}), `option "storage-swift-secretkey": must not contain control characters, such as a line break at its end`},
 	})
 }
 
@@ -185,6 +240,10 @@ func TestParseRefusesS3(t *testing.T) {
 		{"endpoint with credentials", Options{"storage-s3-bucket": "b", "storage-s3-regionendpoint": "https://u:hunter2@x"}, `option "storage-s3-regionendpoint": must not hold credentials: set "storage-s3-accesskey" and "storage-s3-secretkey"`},
 		{"key without encryption", Options{"storage-s3-bucket": "b", "storage-s3-region": "r", "storage-s3-keyid": "k"}, `option "storage-s3-keyid": must be empty unless "storage-s3-encrypt" is true`},
 		{"old signatures for Amazon", Options{"storage-s3-bucket": "b", "storage-s3-region": "r", "storage-s3-skip-v4-auth": false}, `option "storage-s3-skip-v4-auth": must be true for Amazon S3, which takes no other signatures`},
+		{"acceleration elsewhere", Options{"storage-s3-bucket": "b", "storage-s3-regionendpoint": "https://ceph", "storage-s3-accelerate": true},
+			`option "storage-s3-accelerate": must be false with "storage-s3-regionendpoint": only Amazon S3 has it, and would be asked instead`},
+		{"acceleration by path", bucket(Options{"storage-s3-forcepathstyle": true, "storage-s3-accelerate": true}),
+			`option "storage-s3-accelerate": must be false with "storage-s3-forcepathstyle": it needs the bucket in the host name`},
 		{"storage-s3-chunksize", Options{"storage-s3-chunksize": 5<<20 - 1}, `option "storage-s3-chunksize": must be a whole number from 5242880 to 5368709120`},
 		{"storage-s3-multipartcopychunksize", Options{"storage-s3-multipartcopychunksize": 5<<30 + 1}, `option "storage-s3-multipartcopychunksize": must be a whole number from 5242880 to 5368709120`},
 		{"storage-s3-multipartcopymaxconcurrency", Options{"storage-s3-multipartcopymaxconcurrency": 0}, `option "storage-s3-multipartcopymaxconcurrency": must be a whole number from 1 to 2147483647`},

@@ -36,10 +36,31 @@ type S3 struct {
 
 func (S3) backend() {}
 
-// s3 is nil if no option asks for S3: neither a bucket nor anything that only makes
-// sense with one.
-func (r *reader) s3() *S3 {
-	s3 := S3{
+// BucketHost is the host that a service other than Amazon's is asked at, because the
+// bucket is a part of it; "" if the bucket is in the path of URLs.
+func (s S3) BucketHost() string {
+	// The S3 client writes a bucket that cannot be a host's name into the path.
+	if s.ForcePathStyle || s.Endpoint == "" || s.amazon() || !hostLabel().MatchString(s.Bucket) {
+		return ""
+	}
+	_, host, found := strings.Cut(s.Endpoint, "://")
+	if !found {
+		host = s.Endpoint
+	}
+	host, _, _ = strings.Cut(host, "/")
+	return s.Bucket + "." + host
+}
+
+// amazon says that the service is Amazon's own.
+func (s S3) amazon() bool {
+	return s.Endpoint == "" || strings.Contains(s.Endpoint, "amazonaws.com")
+}
+
+func hostLabel() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`) }
+
+// s3 is what the storage-s3-* options say, whether they ask for S3 or not.
+func (r *reader) s3() S3 {
+	return S3{
 		AccessKey:                   r.secret("storage-s3-accesskey"),
 		SecretKey:                   r.secret("storage-s3-secretkey"),
 		Region:                      r.text("storage-s3-region"),
@@ -63,15 +84,27 @@ func (r *reader) s3() *S3 {
 		MultipartCopyMaxConcurrency: r.num("storage-s3-multipartcopymaxconcurrency", 1, math.MaxInt32),
 		MultipartCopyThresholdSize:  r.num("storage-s3-multipartcopythresholdsize", 0, maxPart),
 	}
-	if !r.wantsS3(s3) {
-		return nil
-	}
-	r.checkS3(s3)
+}
+
+// complete adds what follows from the rest.
+func (s3 *S3) complete() {
+	// No name stands before an address.
+	s3.ForcePathStyle = s3.ForcePathStyle || addressed(s3.Endpoint)
 	if s3.Region == "" {
 		// Signatures need a region; services other than Amazon's take this one.
 		s3.Region = "us-east-1"
 	}
-	return &s3
+}
+
+// completeS3 says that S3 is asked for: by a bucket or anything that only makes sense
+// with one. It then checks and completes it.
+func (r *reader) completeS3(s3 *S3) bool {
+	if !r.wantsS3(*s3) {
+		return false
+	}
+	r.checkS3(*s3)
+	s3.complete()
+	return true
 }
 
 // wantsS3 says that S3 is asked for, and complains if only half of what it takes is
@@ -105,7 +138,9 @@ func (r *reader) checkS3(s3 S3) {
 		r.complain("storage-s3-region", `must be a region's name such as "eu-central-1"`)
 	}
 	if s3.Endpoint != "" {
-		r.checkEndpoint("storage-s3-regionendpoint", s3.Endpoint)
+		if fault := endpointFault(s3.Endpoint); fault != "" {
+			r.complain("storage-s3-regionendpoint", "%s", fault)
+		}
 	}
 	if s3.AccessKey.IsZero() && !s3.SecretKey.IsZero() {
 		r.complainOnce("storage-s3-accesskey", `must be set together with "storage-s3-secretkey"`)
@@ -116,13 +151,30 @@ func (r *reader) checkS3(s3 S3) {
 	if s3.KeyID != "" && !s3.Encrypt {
 		r.complain("storage-s3-keyid", `must be empty unless "storage-s3-encrypt" is true`)
 	}
-	if !s3.V4Auth && (s3.Endpoint == "" || strings.Contains(s3.Endpoint, "amazonaws.com")) {
+	if !s3.V4Auth && s3.amazon() {
 		r.complain("storage-s3-skip-v4-auth", "must be true for Amazon S3, which takes no other signatures")
+	}
+	switch {
+	case s3.Accelerate && !s3.amazon():
+		r.complain("storage-s3-accelerate", `must be false with "storage-s3-regionendpoint": only Amazon S3 has it, and would be asked instead`)
+	case s3.Accelerate && s3.ForcePathStyle:
+		r.complain("storage-s3-accelerate", `must be false with "storage-s3-forcepathstyle": it needs the bucket in the host name`)
 	}
 }
 
-// checkEndpoint demands a URL, or a host with or without a port.
-func (r *reader) checkEndpoint(name, endpoint string) {
+// addressed says that an endpoint is an IP address rather than a name.
+func addressed(endpoint string) bool {
+	if !strings.Contains(endpoint, "://") {
+		endpoint = "https://" + endpoint
+	}
+	parsed, fault := parseURL(endpoint)
+	return fault == "" && ipAddress().MatchString(parsed.Hostname())
+}
+
+func ipAddress() *regexp.Regexp { return regexp.MustCompile(`^([0-9]+(\.[0-9]+){3}|.*:.*)$`) }
+
+// endpointFault demands a URL, or a host with or without a port.
+func endpointFault(endpoint string) string {
 	if !strings.Contains(endpoint, "://") {
 		// The S3 client adds the scheme that storage-s3-secure asks for.
 		endpoint = "https://" + endpoint
@@ -130,10 +182,11 @@ func (r *reader) checkEndpoint(name, endpoint string) {
 	parsed, fault := parseURL(endpoint)
 	switch {
 	case fault != "":
-		r.complain(name, `must be a URL such as "https://s3.example.com:9000"`)
+		return `must be a URL such as "https://s3.example.com:9000"`
 	case parsed.User != nil:
-		r.complain(name, `must not hold credentials: set "storage-s3-accesskey" and "storage-s3-secretkey"`)
+		return `must not hold credentials: set "storage-s3-accesskey" and "storage-s3-secretkey"`
 	}
+	return ""
 }
 
 func word() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`) }

@@ -94,7 +94,7 @@ func reserved(clean string) bool {
 	}
 	first, _, _ := strings.Cut(rest, "/")
 	switch first {
-	case "config.yml", "environment", "htpasswd", "tls", "token":
+	case "config.yml", "environment", "htpasswd", "storage", "tls", "token":
 		return true
 	}
 	return false

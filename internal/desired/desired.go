@@ -13,15 +13,21 @@ import (
 )
 
 // For decides. An error is a [config.Problems], what the operator has to mend before
-// anything is changed, or [NoCertificate].
+// anything is changed, [NoCertificate] or [NoStorage].
 func For(in Input) (State, error) {
 	if problems := conflicts(in); len(problems) > 0 {
 		return State{}, problems
 	}
+	storage, notes, err := storageFor(in)
+	if err != nil {
+		return State{}, err
+	}
+	in.Config.Storage = storage
 	served, err := serve(in)
 	if err != nil {
 		return State{}, err
 	}
+	served.notes = append(served.notes, notes...)
 	files, err := registryFiles(in, served.cert)
 	if err != nil {
 		return State{}, err
@@ -54,10 +60,18 @@ func conflicts(in Input) config.Problems {
 			Text:   `has no meaning with registry-runtime "native", which runs the registry that the charm carries; reset one of the two`,
 		}}
 	}
+	var problems config.Problems
 	if in.Facts.Image.Stock {
-		return exposed(container)
+		problems = exposed(container)
 	}
-	return nil
+	redis := in.Config.Storage.Redis
+	if redis != nil && redis.TLS && in.Config.Storage.CA == nil && !in.Facts.Certificates {
+		problems = append(problems, config.Problem{
+			Option: "storage-ca-blob",
+			Text:   `must be set together with "storage-redis-tls": the machine has no authorities of its own`,
+		})
+	}
+	return problems
 }
 
 // takesOver says that foreign images are to be given to the registry. A registry that

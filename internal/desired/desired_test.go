@@ -269,6 +269,41 @@ func TestEveryFileChangesTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestForSaysWhereABucketIs(t *testing.T) {
+	in := input()
+	in.Config.Storage.Backend = config.S3{Bucket: "images", Endpoint: "https://ceph.example.com", V4Auth: true}
+	want := "Ready at 10.0.0.5:5000 (http). S3 is asked at images.ceph.example.com; if that is no host, set storage-s3-forcepathstyle=true."
+	if got := decide(t, in).Status.Message; got != want {
+		t.Errorf("status\n%s, want\n%s", got, want)
+	}
+	in.Config.Container.Image, in.Facts.Image = "registry:2", Image{Stock: true, Major: 2}
+	in.Config.Storage.Backend = config.S3{Bucket: "images", Endpoint: "https://ceph.example.com", StorageClass: "STANDARD", V4Auth: true}
+	if got, want := decide(t, in).Status.Message, "Ready at 10.0.0.5:5000 (http)."; got != want {
+		t.Errorf("status with an image of version 2\n%s, want\n%s", got, want)
+	}
+}
+
+func TestForKnowsRedisByItsAuthority(t *testing.T) {
+	authority, _ := pair(t, 2030)
+	for _, test := range []struct {
+		name string
+		ca   []byte
+		want string
+	}{
+		{"of the machine", nil, "/etc/ssl/certs/ca-certificates.crt"},
+		{"of the options", authority, "/etc/docker/registry/" + authoritiesName(config.Storage{CA: authority})},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := input()
+			in.Config.Storage.CA, in.Config.Storage.Redis = test.ca, &config.Redis{Addrs: []string{"r:6379"}, TLS: true}
+			files := decide(t, in).Files
+			if rendered := string(files[len(files)-1].Content); !strings.Contains(rendered, "rootcas: ["+test.want+"]") {
+				t.Errorf("config.yml does not name %s:\n%s", test.want, rendered)
+			}
+		})
+	}
+}
+
 func TestForNames(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -338,6 +373,9 @@ func TestForRefuses(t *testing.T) {
 		{"image of a native registry", func(in *Input) {
 			in.Config.Container.Runtime, in.Config.Container.Image = config.Native, "registry:3"
 		}, `option "registry-image": has no meaning with registry-runtime "native", which runs the registry that the charm carries; reset one of the two`},
+		{"Redis that nobody vouches for", func(in *Input) {
+			in.Facts.Certificates, in.Config.Storage.Redis = false, &config.Redis{Addrs: []string{"r:6379"}, TLS: true}
+		}, `option "storage-ca-blob": must be set together with "storage-redis-tls": the machine has no authorities of its own`},
 		{"proxy's password in a stock image", func(in *Input) {
 			in.Facts.Image = Image{Stock: true, Major: 2}
 			in.Config.Container.HTTPProxy = config.NewSecret("http://u:hidden@proxy:3128")

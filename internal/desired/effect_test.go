@@ -165,6 +165,27 @@ func workloadEffects() []effect {
 	}
 }
 
+// storageEffects replace the registry: a process reads its authorities once.
+func storageEffects(m material) []effect {
+	one := "/etc/docker/registry/" + authoritiesName(config.Storage{CA: m["certificate"]})
+	other := "/etc/docker/registry/" + authoritiesName(config.Storage{CA: m["authority"]})
+	withOne := config.Options{"storage-ca-blob": m.blob("certificate")}
+	stock := config.Options{"registry-image": "registry:3", "registry-http-proxy": "http://proxy:3128"}
+	return []effect{
+		{option: "storage-ca-blob", value: m.blob("certificate"), want: []string{
+			"-env: []", "+file " + one + " 644: certificate", "+env: [SSL_CERT_FILE=" + one + "]",
+		}},
+		{option: "storage-ca-blob", base: withOne, value: m.blob("authority"), want: []string{
+			"-file " + one + " 644: certificate", "-env: [SSL_CERT_FILE=" + one + "]",
+			"+file " + other + " 644: authority", "+env: [SSL_CERT_FILE=" + other + "]",
+		}},
+		{option: "storage-ca-blob", base: stock, value: m.blob("certificate"), want: []string{
+			"-env: [HTTP_PROXY=http://proxy:3128]",
+			"+file " + one + " 644: certificate", "+env: [SSL_CERT_FILE=" + one + " HTTP_PROXY=http://proxy:3128]",
+		}},
+	}
+}
+
 // proxied is what a proxy changes that only the registry is to read.
 func proxied(line string) []string {
 	return []string{
@@ -266,7 +287,7 @@ func authEffects(m material) []effect {
 func TestEffects(t *testing.T) {
 	m := newMaterial(t)
 	shown := elsewhere()
-	for _, test := range slices.Concat(workloadEffects(), portEffects(), blobEffects(m), pathEffects(), authEffects(m)) {
+	for _, test := range slices.Concat(workloadEffects(), portEffects(), blobEffects(m), pathEffects(), authEffects(m), storageEffects(m)) {
 		shown = append(shown, test.option)
 		t.Run(test.option, func(t *testing.T) {
 			before := m.decide(t, test.base)

@@ -3,6 +3,7 @@ package desired
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"path"
 	"strings"
@@ -76,6 +77,10 @@ func registryFiles(in Input, cert *config.Certificate) ([]File, error) {
 	if env := environment(conf.Container); len(env) > 0 && !in.Facts.Image.Stock {
 		add(environmentName, []byte(strings.Join(env, "\n")+"\n"), secret)
 	}
+	input.Authorities = machineAuthorities
+	if name := authoritiesName(conf.Storage); name != "" {
+		input.Authorities = add(name, conf.Storage.CA, public)
+	}
 	input.Digest = digestAll(files)
 	rendered, err := registryconf.Render(input)
 	if err != nil {
@@ -83,6 +88,17 @@ func registryFiles(in Input, cert *config.Certificate) ([]File, error) {
 	}
 	add(configName, rendered, secret)
 	return files, nil
+}
+
+// authoritiesName is the file of the authorities that the registry trusts, "" for none.
+// Its content is in its name, because a process reads them once: with others there has
+// to be another process.
+func authoritiesName(storage config.Storage) string {
+	if storage.CA == nil {
+		return ""
+	}
+	sum := sha256.Sum256(storage.CA)
+	return fmt.Sprintf("storage/ca-%x.pem", sum[:8])
 }
 
 // realm is what a client shows where it asks for a password: the application's name.

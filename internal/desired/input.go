@@ -21,6 +21,7 @@ type Relations struct {
 	Websites     []relation.Relation // website
 	Clients      []relation.Relation // docker-registry
 	Monitors     []relation.Relation // nrpe-external-master
+	Buckets      []relation.Relation // s3-credentials
 	// Peers is the relation with the other units; their bags are there only if there is
 	// a relation for which they matter.
 	Peers []relation.Relation
@@ -31,6 +32,8 @@ type Facts struct {
 	Layout Layout
 	// Unit is the unit's name, `docker-registry/0`.
 	Unit string
+	// Model is the ID of the unit's model, "" without one.
+	Model string
 	// Leader says that the unit leads; asked only where it matters.
 	Leader bool
 	// Addresses are the ingress addresses of endpoint website, IPs or host names; the
@@ -43,6 +46,9 @@ type Facts struct {
 	Now int64
 	// Secret is http.secret, shared by all units.
 	Secret config.Secret
+	// Secrets are contents of secrets that relations name, by their URIs; one that cannot
+	// be read is absent.
+	Secrets map[string]map[string]config.Secret
 	// Htpasswd verifies the user and password of the options; nil without basic
 	// authentication.
 	Htpasswd []byte

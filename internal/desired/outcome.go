@@ -19,6 +19,9 @@ type Outcome struct {
 	// Writing says that requests that may change what is stored are under way, maybe in
 	// a predecessor that serves no others.
 	Writing bool
+	// Failing are the health checks by which the registry answers nobody, with the reason
+	// of each; nil if none fails.
+	Failing map[string]string
 	// Resume starts again what had to stop for a registry that then failed, once the
 	// files are what they were; nil if nothing had to.
 	Resume func() error

@@ -113,11 +113,11 @@ func (r CertificateRequest) told(in Input) relation.CertificateRequest {
 // Requests are what the providers are to be told. It does not wait for the rest of the
 // state, which may depend on what they answer.
 func Requests(in Input) []Databag {
+	bags := bucketRequests(in)
 	request := in.Facts.Request
 	if request == nil {
-		return nil
+		return bags
 	}
-	var bags []Databag
 	for _, provider := range in.Relations.Certificates {
 		bag := request.told(in).Bag()
 		if sameNames(relation.RequestedSANs(provider.Own), request.SANs) {

@@ -142,7 +142,7 @@ func TestWebsiteIsToldByTheLeader(t *testing.T) {
    - [docker-registry-10, 10.0.0.10, 5000, check inter 2000 rise 2 fall 5 maxconn 4096 fastinter 400 observe layer4 error-limit 1 on-error fastinter backup]
 `},
 		{"shared storage, one that may not serve yet", func(in *Input) {
-			in.Config.Storage.Backend = config.S3{Bucket: "b"}
+			in.Config.Storage.Backend = config.S3{Bucket: "b", V4Auth: true}
 			in.Relations.Peers[0].Units["docker-registry/10"] = relation.Bag{"ingress-address": "10.0.0.10"}
 		}, `   - mode http
    - balance leastconn
@@ -218,7 +218,7 @@ func TestStatusSaysWhatAFailoverServes(t *testing.T) {
 	if got := decide(t, in).Status.Message; got != want {
 		t.Errorf("backup: %q, want %q", got, want)
 	}
-	in.Config.Storage.Backend = config.S3{Bucket: "b"}
+	in.Config.Storage.Backend = config.S3{Bucket: "b", V4Auth: true}
 	if got, want := decide(t, in).Status.Message, "Ready at 10.0.0.5:5000 (http, proxied)."; got != want {
 		t.Errorf("shared storage: %q, want %q", got, want)
 	}
@@ -342,12 +342,12 @@ func TestChecksOfARegistry(t *testing.T) {
 		change func(in *Input)
 		want   []string
 	}{
-		{"S3 has no disk", func(in *Input) { in.Config.Storage.Backend = config.S3{} }, []string{
+		{"S3 has no disk", func(in *Input) { in.Config.Storage.Backend = config.S3{V4Auth: true} }, []string{
 			`check_http -I 127.0.0.1 -p 5000 -e " 200 OK" -u /`}},
 		{"clients need certificates", func(in *Input) {
 			in.Config.TLS.Clients = &config.ClientAuth{Required: true}
 			in.Facts.Files = secured(t, 2040).Facts.Files
-			in.Config.Storage.Backend = config.S3{}
+			in.Config.Storage.Backend = config.S3{V4Auth: true}
 		}, []string{"check_tcp -H 127.0.0.1 -p 5000 -S", "check_http -S -I 127.0.0.1 -p 5000 -C 30,7"}},
 	} {
 		in := input()

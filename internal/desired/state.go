@@ -92,9 +92,11 @@ type Client struct {
 	Plain   bool
 }
 
-// Databag is what the unit tells over one relation, in its own databag.
+// Databag is what the unit tells over one relation, in its own databag or in that of its
+// application.
 type Databag struct {
-	Relation string // ID
+	Relation    string // ID
+	Application bool
 	// Now is what it tells already. Settings are what these keys should be; an empty
 	// value stands for no key, and other keys are left alone.
 	Now, Settings map[string]string

@@ -11,6 +11,9 @@ import (
 // own connections to storage, upstream and notification endpoints.
 const authorities = "/etc/ssl/certs"
 
+// machineAuthorities is the file of all of them, made by package ca-certificates.
+const machineAuthorities = authorities + "/ca-certificates.crt"
+
 // firstFreePort is the first port that a process may listen on without
 // CAP_NET_BIND_SERVICE.
 const firstFreePort = 1024
@@ -33,8 +36,13 @@ func workload(in Input, cert *config.Certificate, files []File) Workload {
 		TLS:     cert != nil,
 		Stopped: in.Facts.Stopped,
 	}
+	if name := authoritiesName(conf.Storage); name != "" {
+		// Go takes it in the place of the one file of the machine's authorities, and
+		// reads the directory of them beside it.
+		w.Env = append(w.Env, "SSL_CERT_FILE="+path.Join(layout.Config(), name))
+	}
 	if in.Facts.Image.Stock {
-		w.Env = environment(conf.Container)
+		w.Env = append(w.Env, environment(conf.Container)...)
 	} else {
 		w.Sockets = layout.Sockets()
 		w.Mounts = append(w.Mounts, Mount{Path: layout.Sockets()})

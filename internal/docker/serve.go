@@ -86,6 +86,7 @@ func (c *change) accept(status admin.Status) error {
 		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
 	}
 	c.outcome.Version, c.outcome.Writing = status.Version, status.Writes > 0
+	c.outcome.Failing = status.Failing
 	if from := status.Upstream; from != nil {
 		c.outcome.Upstream = desired.Upstream{Problem: desired.UpstreamProblem(from.Problem), Reason: from.Reason}
 	}
@@ -154,7 +155,11 @@ func (c *change) probePort(ctx context.Context) (admin.Status, error) {
 		return admin.Status{}, fmt.Errorf("%w: %v", admin.ErrNoAnswer, err)
 	}
 	defer response.Body.Close()
-	return admin.Status{State: admin.Serving, Config: c.spec.workload.Config}, nil
+	status := admin.Status{State: admin.Serving, Config: c.spec.workload.Config}
+	if response.StatusCode == http.StatusServiceUnavailable {
+		status.Failing = map[string]string{"registry": "it answers 503, and says why at /debug/health of its debug port"}
+	}
+	return status, nil
 }
 
 // note says what is done, unless something greater was said before.

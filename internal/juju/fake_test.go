@@ -29,18 +29,20 @@ type world struct {
 	Units        map[string][]string
 	Bags         map[string]map[string]string
 	Public       string
-	Juju4        bool // no leader settings
-	Settings     map[string]string
-	State        map[string]string
-	Ports        []string
-	Status       []string
-	Version      string
-	Network      map[string]any
-	Params       map[string]any
-	Results      []string
-	Progress     []string
-	Failure      string
-	Log          []string
+	// Secrets are contents by URI.
+	Secrets  map[string]map[string]string
+	Juju4    bool // no leader settings
+	Settings map[string]string
+	State    map[string]string
+	Ports    []string
+	Status   []string
+	Version  string
+	Network  map[string]any
+	Params   map[string]any
+	Results  []string
+	Progress []string
+	Failure  string
+	Log      []string
 	// Answers replaces what a tool prints; Errors makes it fail with that text.
 	Answers, Errors map[string]string
 	// Calls is the name and arguments of every call.
@@ -53,8 +55,8 @@ var tools = []string{
 	"action-fail", "action-get", "action-log", "action-set", "application-version-set",
 	"close-port", "config-get", "is-leader", "juju-log", "leader-get", "network-get",
 	"open-port", "opened-ports", "relation-get", "relation-ids", "relation-list",
-	"relation-set", "state-get", "state-set", "status-get", "status-set", "storage-get", "storage-list",
-	"unit-get",
+	"relation-set", "secret-get", "state-get", "state-set", "status-get", "status-set", "storage-get",
+	"storage-list", "unit-get",
 }
 
 func TestMain(m *testing.M) {
@@ -167,6 +169,7 @@ func (w *world) call(name string, args []string) (any, error) {
 	file := flags.String("file", "", "")
 	app := flags.Bool("app", false, "")
 	data := flags.Bool("include-data", false, "")
+	refresh := flags.Bool("refresh", false, "")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -203,6 +206,12 @@ func (w *world) call(name string, args []string) (any, error) {
 		}
 	case "unit-get":
 		return w.Public, nil
+	case "secret-get":
+		content, granted := w.Secrets[args[0]]
+		if !granted || !*refresh {
+			return nil, errors.New("permission denied")
+		}
+		return content, nil
 	case "relation-get":
 		if bag, found := w.Bags[*relation+" "+args[1]]; found && args[0] == "-" {
 			return bag, nil
@@ -213,6 +222,11 @@ func (w *world) call(name string, args []string) (any, error) {
 		return entry(w.Databag, args[0]), nil
 	case "relation-set":
 		if whose := *relation + " docker-registry/0"; w.Bags[whose] != nil && !*app {
+			bag := map[string]string{}
+			w.Bags[whose] = bag
+			return nil, fill(&bag, *file, args)
+		}
+		if whose := *relation + " docker-registry"; w.Bags[whose] != nil && *app && w.Leader {
 			bag := map[string]string{}
 			w.Bags[whose] = bag
 			return nil, fill(&bag, *file, args)

@@ -34,11 +34,22 @@ func (u *Unit) Publish(ctx context.Context, id string, settings map[string]strin
 	return tellSettings(ctx, settings, "relation-set", "-r", id)
 }
 
+// PublishApp changes what the unit's application tells over a relation; only the leader
+// may. An empty value removes a key.
+func (u *Unit) PublishApp(ctx context.Context, id string, settings map[string]string) error {
+	return tellSettings(ctx, settings, "relation-set", "-r", id, "--app")
+}
+
 func (u *Unit) relation(ctx context.Context, id string, parts relation.Parts) (relation.Relation, error) {
 	found := relation.Relation{ID: id, Units: map[string]relation.Bag{}}
 	var err error
 	if parts.Own {
 		if found.Own, err = bag(ctx, id, u.Name()); err != nil {
+			return found, err
+		}
+	}
+	if parts.OwnApp {
+		if found.OwnApp, err = bag(ctx, id, u.application(), "--app"); err != nil {
 			return found, err
 		}
 	}

@@ -42,7 +42,7 @@ func (u *Unit) Shared(ctx context.Context, key string) (string, error) {
 	case err != nil:
 		return "", err
 	case leader && peer != "":
-		return value, u.publish(ctx, peer, key, value)
+		return value, u.PublishApp(ctx, peer, map[string]string{key: value})
 	case leader || settings:
 		return value, nil
 	}
@@ -59,13 +59,9 @@ func (u *Unit) SetShared(ctx context.Context, key, value string) error {
 		return err
 	}
 	if peer != "" {
-		return u.publish(ctx, peer, key, value)
+		return u.PublishApp(ctx, peer, map[string]string{key: value})
 	}
 	return tellSettings(ctx, map[string]string{key: value}, "state-set")
-}
-
-func (u *Unit) publish(ctx context.Context, peer, key, value string) error {
-	return tellSettings(ctx, map[string]string{key: value}, "relation-set", "-r", peer, "--app")
 }
 
 // tellSettings hands settings over on standard input, where nobody can read them.

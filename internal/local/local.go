@@ -123,6 +123,19 @@ func (u *Unit) Relations(context.Context, string, relation.Parts) ([]relation.Re
 	return nil, nil
 }
 
+// PublishApp fails: there is no relation.
+func (u *Unit) PublishApp(ctx context.Context, id string, settings map[string]string) error {
+	return u.Publish(ctx, id, settings)
+}
+
+// Secret fails: there are none.
+func (u *Unit) Secret(_ context.Context, uri string) (map[string]config.Secret, error) {
+	return nil, fmt.Errorf("cannot read %s: there are no secrets without Juju", uri)
+}
+
+// Model is none.
+func (u *Unit) Model() string { return "" }
+
 // Publish fails: there is no relation.
 func (u *Unit) Publish(_ context.Context, id string, _ map[string]string) error {
 	return fmt.Errorf("cannot publish over relation %s: there is none without Juju", id)

@@ -116,6 +116,7 @@ func (c *change) accept(status admin.Status) error {
 		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
 	}
 	c.outcome.Version, c.outcome.Writing = status.Version, status.Writes > 0
+	c.outcome.Failing = status.Failing
 	if from := status.Upstream; from != nil {
 		c.outcome.Upstream = desired.Upstream{Problem: desired.UpstreamProblem(from.Problem), Reason: from.Reason}
 	}

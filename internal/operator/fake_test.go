@@ -25,6 +25,8 @@ type unit struct {
 	version string
 	// relations are by endpoint.
 	relations map[string][]relation.Relation
+	// secrets are those that are granted, by their URIs.
+	secrets map[string]map[string]config.Secret
 	// storage is what the event tells, nil for nothing.
 	storage *desired.Storage
 	did     []string
@@ -55,6 +57,9 @@ func (u *unit) Relations(_ context.Context, endpoint string, parts relation.Part
 		if !parts.Units && !parts.Event {
 			r.Units = nil
 		}
+		if !parts.OwnApp {
+			r.OwnApp = nil
+		}
 		found = append(found, r)
 	}
 	return found, nil
@@ -71,6 +76,28 @@ func (u *unit) Publish(_ context.Context, id string, settings map[string]string)
 	}
 	return nil
 }
+
+func (u *unit) PublishApp(_ context.Context, id string, settings map[string]string) error {
+	for _, relations := range u.relations {
+		for i := range relations {
+			if relations[i].ID == id {
+				u.did = append(u.did, "tell for all "+id)
+				relations[i].OwnApp = merge(relations[i].OwnApp, settings)
+			}
+		}
+	}
+	return nil
+}
+
+func (u *unit) Secret(_ context.Context, uri string) (map[string]config.Secret, error) {
+	content, granted := u.secrets[uri]
+	if !granted {
+		return nil, errors.New("permission denied")
+	}
+	return content, nil
+}
+
+func (u *unit) Model() string { return "93e0e3f5-7c2c-4d23-8bd4-2f4d3c8ea2a0" }
 
 func merge(bag, settings relation.Bag) relation.Bag {
 	merged := maps.Clone(bag)
@@ -239,6 +266,7 @@ type engine struct {
 	unpulled  error
 	workloads []desired.Workload
 	fail      error
+	failing   map[string]string
 	removed   []string
 	retired   []string
 	image     desired.Image
@@ -268,7 +296,7 @@ func (e *engine) Ensure(_ context.Context, w desired.Workload) (desired.Outcome,
 	}
 	if n := len(e.workloads); n > 0 && cmp.Equal(e.workloads[n-1], w) {
 		e.writing--
-		return desired.Outcome{Version: version, Writing: e.writing >= 0, Upstream: e.upstream}, nil
+		return desired.Outcome{Version: version, Writing: e.writing >= 0, Upstream: e.upstream, Failing: e.failing}, nil
 	}
 	e.workloads = append(e.workloads, w)
 	writing := e.writing > 0

@@ -35,6 +35,7 @@ func fate(err error) (desired.Status, error) {
 		mistake  *blocked
 		wait     *waiting
 		unsigned *desired.NoCertificate
+		unplaced *desired.NoStorage
 	)
 	switch {
 	case errors.As(err, &problems):
@@ -45,7 +46,7 @@ func fate(err error) (desired.Status, error) {
 			"registry-name", taken.Name)}, nil
 	case errors.As(err, &refused), errors.As(err, &mistake):
 		return desired.Status{Level: desired.Blocked, Message: err.Error()}, nil
-	case errors.As(err, &wait), errors.As(err, &unsigned):
+	case errors.As(err, &wait), errors.As(err, &unsigned), errors.As(err, &unplaced):
 		return desired.Status{Level: desired.Waiting, Message: err.Error()}, nil
 	case errors.Is(err, desired.ErrNoEngine):
 		return desired.Status{Level: desired.Waiting, Message: "waiting for the Docker Engine to answer; see 'systemctl status docker' on the unit"}, nil
@@ -79,6 +80,9 @@ func adviceOn(err error) string {
 // explain names the option behind a port that another process holds, and the one that
 // says what the charm does not check.
 func (o *Operator) explain(refused *desired.Refused, conf config.Config) error {
+	if problems := unfit(refused.Reason, conf.Storage); problems != nil {
+		return problems
+	}
 	if !strings.Contains(refused.Reason, "address already in use") {
 		if conf.Overlay == nil {
 			return refused

@@ -148,6 +148,9 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 		return desired.Status{}, err
 	}
 	status := done.result.Upstream.Degrade(done.state.Status, conf.Mirror)
+	if failing := done.result.Failing; failing != nil {
+		status = desired.Failing(failing)
+	}
 	for _, left := range done.left {
 		status.Message += " " + left.Note()
 	}

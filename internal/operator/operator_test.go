@@ -238,6 +238,35 @@ func TestConvergeDecidesFate(t *testing.T) {
 			w.unit.options["registry-config"] = "catalog: {maxentries: 5}"
 			w.docker.fail = &desired.Refused{Reason: "no such driver"}
 		}, desired.Status{Level: desired.Blocked, Message: `registry refused its configuration: no such driver; mend or reset option "registry-config" if it asks for that`}},
+		{"no region of Amazon", func(w world) {
+			w.unit.options["storage-s3-bucket"], w.unit.options["storage-s3-region"] = "images", "eu-north-9"
+			w.docker.fail = &desired.Refused{Reason: "invalid region provided: eu-north-9"}
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-s3-region": Amazon S3 has no region "eu-north-9"; set another one, or "storage-s3-regionendpoint" for another service`}},
+		{"no user of Swift", func(w world) {
+			w.swift("cannot sign in to Swift at https://keystone/v3 as \"u\": Swift answers 401: the user name, password, tenant or domain is wrong")
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-swift-password": Swift does not let the user in: mend this option, the user name, the tenant or a domain`}},
+		{"no region of Swift", func(w world) {
+			w.swift(`cannot sign in to Swift at https://keystone/v3 as "u": there is no object store in region "none" of the catalogue`)
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-swift-region": Keystone knows no object store in region "none"; set another one, or none`}},
+		{"no object store", func(w world) {
+			w.swift(`cannot sign in to Swift at https://keystone/v3 as "u": there is no object store in the catalogue`)
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-swift-authurl": Keystone knows no object store for this tenant; set another URL or tenant`}},
+		{"no authority of Swift", func(w world) {
+			w.swift(`cannot sign in to Swift at https://keystone/v3 as "u": tls: failed to verify certificate: x509: certificate signed by unknown authority`)
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-ca-blob": must hold the authority of Keystone and Swift, whose certificate is not trusted`}},
+		{"no host of Swift", func(w world) {
+			w.swift(`cannot sign in to Swift at https://keystone/v3 as "u": dial tcp: lookup keystone: no such host`)
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-swift-authurl": there is no such host; set the URL where Keystone or Swift is`}},
+		{"Swift is away", func(w world) {
+			w.swift(`cannot sign in to Swift at https://keystone/v3 as "u": dial tcp 10.0.0.1:5000: connect: connection refused`)
+		}, desired.Status{Level: desired.Blocked, Message: `registry refused its configuration: cannot sign in to Swift at https://keystone/v3 as "u": dial tcp 10.0.0.1:5000: connect: connection refused`}},
+		{"a bucket that is gone", func(w world) {
+			w.docker.failing = map[string]string{"storagedriver_s3aws": "s3aws: NoSuchBucket"}
+		}, desired.Status{Level: desired.Blocked, Message: `storage fails: s3aws: NoSuchBucket; make the bucket, or set option "storage-s3-bucket"`}},
+		{"no authorities for Redis", func(w world) {
+			w.unit.options["storage-cache"], w.unit.options["storage-redis-addrs"], w.unit.options["storage-redis-tls"] = "redis", "r:6379", true
+			w.docker.fail = &desired.Refused{Reason: "redis configuration required to use for layerinfo cache"}
+		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "storage-ca-blob": must hold the authority of Redis: the registry finds no authorities of the machine that it could know it by`}},
 		{"port in use", func(w world) {
 			w.docker.fail = &desired.Refused{Reason: "cannot listen on :5000: address already in use"}
 		}, desired.Status{Level: desired.Blocked, Message: `Invalid charm config: option "registry-port": port 5000 is in use by another program; choose another one`}},
@@ -291,6 +320,14 @@ func TestConvergeDecidesFate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// swift has the options ask for Swift, which the registry refuses.
+func (w world) swift(reason string) {
+	for name, value := range map[string]string{"authurl": "https://keystone/v3", "username": "u", "password": "p", "tenant": "t", "region": "none"} {
+		w.unit.options["storage-swift-"+name] = value
+	}
+	w.docker.fail = &desired.Refused{Reason: reason}
 }
 
 func TestConvergeFailsOnWhatItDoesNotUnderstand(t *testing.T) {

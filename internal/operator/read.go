@@ -23,6 +23,7 @@ func (o *Operator) read(ctx context.Context, conf config.Config, storage string)
 	facts := desired.Facts{
 		Layout:       o.Layout,
 		Unit:         o.Unit.Name(),
+		Model:        o.Unit.Model(),
 		Now:          o.Now().Unix(),
 		User:         o.User,
 		Storage:      storage,

@@ -14,6 +14,7 @@ const (
 	clients      = "docker-registry"
 	monitors     = "nrpe-external-master"
 	peers        = "peer"
+	buckets      = "s3-credentials"
 )
 
 // relations reads of the unit's relations what a decision needs, and no more: every
@@ -38,6 +39,7 @@ func (o *Operator) relations(ctx context.Context, foreign bool) (desired.Relatio
 		{&found.Websites, websites, always(relation.Parts{Own: true, Units: true})},
 		{&found.Clients, clients, always(asked)},
 		{&found.Monitors, monitors, always(relation.Parts{Own: true, Units: true})},
+		{&found.Buckets, buckets, always(relation.Parts{App: true})},
 		// Only proxies and clients are told of other units.
 		{&found.Peers, peers, func() relation.Parts {
 			return relation.Parts{Own: true, Units: foreign || len(found.Websites)+len(found.Clients) > 0}
@@ -57,10 +59,13 @@ func always(parts relation.Parts) func() relation.Parts {
 // readFor reads the facts that matter only for some relations.
 func (o *Operator) readFor(ctx context.Context, relations desired.Relations, facts *desired.Facts) error {
 	var err error
-	if len(relations.Websites) > 0 {
+	if len(relations.Websites)+len(relations.Buckets) > 0 {
 		if facts.Leader, err = o.Unit.Leader(ctx); err != nil {
 			return err
 		}
+	}
+	if err := o.readBuckets(ctx, relations.Buckets, facts); err != nil {
+		return err
 	}
 	if len(relations.Monitors) > 0 {
 		facts.Checks, facts.Exports = o.Host.Monitoring()

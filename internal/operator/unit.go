@@ -35,6 +35,13 @@ type Unit interface {
 	Relations(ctx context.Context, endpoint string, parts relation.Parts) ([]relation.Relation, error)
 	// Publish changes what the unit tells over a relation; an empty value removes a key.
 	Publish(ctx context.Context, id string, settings map[string]string) error
+	// PublishApp changes what the unit's application tells over a relation; only the
+	// leader may.
+	PublishApp(ctx context.Context, id string, settings map[string]string) error
+	// Secret is the content of a secret of Juju at its last revision.
+	Secret(ctx context.Context, uri string) (map[string]config.Secret, error)
+	// Model is the ID of the unit's model, "" without one.
+	Model() string
 	// OpenedPorts are the TCP ports that are open, ascending.
 	OpenedPorts(ctx context.Context) ([]int, error)
 	OpenPort(ctx context.Context, port int) error

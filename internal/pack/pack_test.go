@@ -94,12 +94,12 @@ func checkHooks(t *testing.T, packed *charm.CharmArchive) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What concerns machines and endpoints; the charm asks for no metrics, secrets,
-	// workloads, payloads or pebble checks.
+	// What concerns machines and endpoints, and secrets that those name; the charm asks
+	// for no metrics, workloads, payloads or pebble checks and owns no secrets.
 	for hook := range packed.Meta().Hooks() {
 		asked := strings.Contains(hook, "-relation-") || strings.Contains(hook, "-storage-") || slices.Contains([]string{
 			"install", "start", "config-changed", "upgrade-charm", "stop", "remove", "leader-elected",
-			"leader-settings-changed", "update-status", "pre-series-upgrade", "post-series-upgrade",
+			"leader-settings-changed", "update-status", "pre-series-upgrade", "post-series-upgrade", "secret-changed",
 		}, hook)
 		if asked != members.Contains("hooks/"+hook) {
 			t.Errorf("hook %s: may be run: %v, packed: %v", hook, asked, !asked)

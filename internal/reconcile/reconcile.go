@@ -30,6 +30,8 @@ type Result struct {
 	Version string
 	// Upstream is what is wrong with the registry that this one is a cache of.
 	Upstream desired.Upstream
+	// Failing are the registry's health checks that fail, with their reasons.
+	Failing map[string]string
 	// Notes are sentences for the operator about what is left to do.
 	Notes []string
 	// TakenOver says that the data directory has just become the registry's own, so
@@ -50,7 +52,9 @@ func (r Reconciler) Apply(ctx context.Context, state desired.State) (Result, err
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{Version: outcome.Version, Writing: outcome.Writing, Upstream: outcome.Upstream}
+	result := Result{
+		Version: outcome.Version, Writing: outcome.Writing, Upstream: outcome.Upstream, Failing: outcome.Failing,
+	}
 	for _, other := range r.Others {
 		if err := other.Retire(ctx, w.Unit); err != nil && !errors.Is(err, desired.ErrNoEngine) {
 			return result, err
@@ -83,7 +87,11 @@ func (r Reconciler) Publish(ctx context.Context, bags []desired.Databag) error {
 		if changes == nil {
 			continue
 		}
-		if err := r.Juju.Publish(ctx, bag.Relation, changes); err != nil {
+		publish := r.Juju.Publish
+		if bag.Application {
+			publish = r.Juju.PublishApp
+		}
+		if err := publish(ctx, bag.Relation, changes); err != nil {
 			return err
 		}
 		r.Log.Info("databag changed", "relation", bag.Relation, "keys", slices.Sorted(maps.Keys(changes)))

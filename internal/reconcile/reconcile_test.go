@@ -128,6 +128,10 @@ func (w *world) Publish(_ context.Context, id string, settings map[string]string
 	return nil
 }
 
+func (w *world) PublishApp(ctx context.Context, id string, settings map[string]string) error {
+	return w.Publish(ctx, id+" of the application", settings)
+}
+
 func (w *world) OpenedPorts(context.Context) ([]int, error) { return slices.Clone(w.ports), nil }
 
 func (w *world) OpenPort(_ context.Context, port int) error {
@@ -307,5 +311,21 @@ func TestApplyHandsOnNotes(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"Docker is not ours."}, result.Notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+}
+
+func TestPublishTellsForTheApplication(t *testing.T) {
+	w := &world{told: map[string]string{}}
+	r := Reconciler{Juju: w, Log: slog.New(slog.DiscardHandler)}
+	bags := []desired.Databag{
+		{Relation: "s3-credentials:4", Application: true, Settings: map[string]string{"bucket": "images"}},
+		{Relation: "website:2", Settings: map[string]string{"port": "5000"}},
+	}
+	if err := r.Publish(t.Context(), bags); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"tell s3-credentials:4 of the application bucket", "tell website:2 port"}
+	if diff := cmp.Diff(want, w.done); diff != "" {
+		t.Errorf("done (-want +got):\n%s", diff)
 	}
 }

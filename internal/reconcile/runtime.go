@@ -48,6 +48,8 @@ type Host interface {
 type Juju interface {
 	// Publish changes what the unit tells over a relation; an empty value removes a key.
 	Publish(ctx context.Context, id string, settings map[string]string) error
+	// PublishApp changes what the unit's application tells; only the leader may.
+	PublishApp(ctx context.Context, id string, settings map[string]string) error
 	OpenedPorts(ctx context.Context) ([]int, error)
 	OpenPort(ctx context.Context, port int) error
 	ClosePort(ctx context.Context, port int) error

@@ -42,6 +42,12 @@ func (c *checker) ownBackend() string {
 	return ""
 }
 
+// BringsBackend says that option registry-config has a storage backend of its own.
+func BringsBackend(conf config.Config) bool {
+	c := &checker{in: Input{Config: conf}}
+	return c.ownBackend() != ""
+}
+
 // backend checks the storage drivers that the overlay names: at most one that the
 // options did not ask for, which the image serves, and only in place of the
 // filesystem.

@@ -14,6 +14,7 @@ type document struct {
 	HTTP    server   `yaml:"http"`
 	Auth    *auth    `yaml:"auth,omitempty"`
 	Storage storage  `yaml:"storage"`
+	Redis   *redis   `yaml:"redis,omitempty"`
 	Health  health   `yaml:"health"`
 	Proxy   *proxied `yaml:"proxy,omitempty"`
 }
@@ -98,6 +99,7 @@ func newDocument(in Input) document {
 		HTTP:    newServer(in),
 		Auth:    newAuth(in),
 		Storage: newStorage(in),
+		Redis:   newRedis(in),
 		Health:  health{StorageDriver: check{Enabled: true, Interval: "10s", Threshold: 3}},
 		Proxy:   newProxied(in),
 	}

@@ -16,7 +16,7 @@ func elsewhere() []string {
 	return []string{
 		"registry-image", "registry-name", "registry-runtime", "registry-http-proxy", "registry-https-proxy",
 		"tls-cert-blob", "tls-key-blob", "tls-ca-blob", "tls-cert-path", "tls-key-path", "tls-ca-path",
-		"auth-basic-user", "auth-token-root-certs",
+		"auth-basic-user", "auth-token-root-certs", "storage-ca-blob",
 	}
 }
 
@@ -117,20 +117,53 @@ func storageEffects() []effect {
 
 func swiftEffects() []effect {
 	swift := swiftOptions()
+	ids := merge(swift, config.Options{"storage-swift-tenant-id": "a", "storage-swift-trust-id": "a"})
 	return []effect{
-		{option: "storage-swift-authurl", stock: 2, base: swift, value: "http://k", want: []string{"-storage.swift.authurl: https://keystone.example.com:5000/v3", "+storage.swift.authurl: http://k"}},
+		{option: "storage-swift-authurl", base: swift, value: "http://k/v2.0", want: []string{
+			"-storage.swift.authurl: https://keystone.example.com:5000/v3", "-storage.swift.authversion: 3",
+			"+storage.swift.authurl: http://k/v2.0", "+storage.swift.authversion: 2",
+		}},
+		{option: "storage-swift-authversion", base: swift, value: 2, want: []string{"-storage.swift.authversion: 3", "+storage.swift.authversion: 2"}},
+		{option: "storage-swift-username", base: swift, value: "b", want: []string{"-storage.swift.username: u", "+storage.swift.username: b"}},
+		{option: "storage-swift-password", base: swift, value: "b", want: []string{`-storage.swift.password: "1e3"`, "+storage.swift.password: b"}},
+		{option: "storage-swift-tenant", base: swift, value: "b", want: []string{"-storage.swift.tenant: t", "+storage.swift.tenant: b"}},
+		{option: "storage-swift-tenant-id", base: ids, value: "b", want: []string{"-storage.swift.tenantid: a", "+storage.swift.tenantid: b"}},
+		{option: "storage-swift-domain", base: swift, value: "", want: []string{"-storage.swift.domain: Default"}},
+		{option: "storage-swift-domain-id", base: swift, value: "b", want: []string{"+storage.swift.domainid: b"}},
+		{option: "storage-swift-tenant-domain", base: swift, value: "b", want: []string{"+storage.swift.tenantdomain: b"}},
+		{option: "storage-swift-tenant-domain-id", base: swift, value: "b", want: []string{"+storage.swift.tenantdomainid: b"}},
+		{option: "storage-swift-trust-id", base: ids, value: "b", want: []string{"-storage.swift.trustid: a", "+storage.swift.trustid: b"}},
+		{option: "storage-swift-region", base: swift, value: "", want: []string{"-storage.swift.region: RegionOne"}},
+		{option: "storage-swift-endpoint-type", base: swift, value: "admin", want: []string{"-storage.swift.endpointtype: public", "+storage.swift.endpointtype: admin"}},
+		{option: "storage-swift-container", base: swift, value: "b", want: []string{"-storage.swift.container: docker-registry", "+storage.swift.container: b"}},
+		{option: "storage-swift-prefix", base: swift, value: "b", want: []string{"+storage.swift.prefix: b"}},
+		{option: "storage-swift-chunksize", base: swift, value: 1048576, want: []string{"-storage.swift.chunksize: 20971520", "+storage.swift.chunksize: 1048576"}},
+		{option: "storage-swift-secretkey", base: swift, value: "b", want: []string{"+storage.swift.secretkey: b"}},
 		{option: "storage-swift-username", stock: 2, base: swift, value: "b", want: []string{"-storage.swift.username: u", "+storage.swift.username: b"}},
-		{option: "storage-swift-password", stock: 2, base: swift, value: "b", want: []string{`-storage.swift.password: "1e3"`, "+storage.swift.password: b"}},
-		{option: "storage-swift-tenant", stock: 2, base: swift, value: "b", want: []string{"-storage.swift.tenant: t", "+storage.swift.tenant: b"}},
-		{option: "storage-swift-domain", stock: 2, base: swift, value: "", want: []string{"-storage.swift.domain: Default"}},
-		{option: "storage-swift-region", stock: 2, base: swift, value: "", want: []string{"-storage.swift.region: RegionOne"}},
-		{option: "storage-swift-container", stock: 2, base: swift, value: "b", want: []string{"-storage.swift.container: docker-registry", "+storage.swift.container: b"}},
+	}
+}
+
+func redisEffects() []effect {
+	base, sentinels := redisOptions(), sentinelOptions()
+	return []effect{
+		{option: "storage-cache", value: "redis", base: config.Options{"storage-redis-addrs": "a:1"}, want: []string{
+			"-storage.cache.blobdescriptor: inmemory", "+storage.cache.blobdescriptor: redis", "+redis.addrs: ['a:1']",
+			"+redis.dialtimeout: 1s", "+redis.readtimeout: 1s", "+redis.writetimeout: 1s", "+redis.maxretries: 1",
+		}},
+		{option: "storage-redis-addrs", base: base, value: "a:1,b:2", want: []string{"-redis.addrs: ['redis.example.com:6379']", "+redis.addrs: ['a:1', 'b:2']"}},
+		{option: "storage-redis-addrs", base: base, value: "a:1", stock: 2, want: []string{"-redis.addr: redis.example.com:6379", "+redis.addr: a:1"}},
+		{option: "storage-redis-username", base: sentinels, value: "b", want: []string{"-redis.username: registry", "+redis.username: b"}},
+		{option: "storage-redis-password", base: base, value: "b", want: []string{"+redis.password: b"}},
+		{option: "storage-redis-db", base: base, value: 2, want: []string{"+redis.db: 2"}},
+		{option: "storage-redis-tls", base: base, value: true, want: []string{"+redis.tls.rootcas: [/etc/docker/registry/storage/ca.pem]"}},
+		{option: "storage-redis-sentinel-master", base: base, value: "m", want: []string{"+redis.mastername: m"}},
+		{option: "storage-redis-sentinel-password", base: sentinels, value: "b", want: []string{`-redis.sentinelpassword: "0x1"`, "+redis.sentinelpassword: b"}},
 	}
 }
 
 func s3Effects() []effect {
 	s3 := s3Options()
-	ceph := config.Options{"storage-s3-bucket": "images", "storage-s3-region": "r", "storage-s3-regionendpoint": "http://ceph:7480"}
+	ceph := config.Options{"storage-s3-bucket": "images", "storage-s3-region": "r", "storage-s3-regionendpoint": "http://ceph:7480", "storage-s3-forcepathstyle": true}
 	keys := merge(s3, config.Options{"storage-s3-accesskey": "AK", "storage-s3-secretkey": "SK"})
 	encrypted := merge(s3, config.Options{"storage-s3-encrypt": true})
 	return []effect{
@@ -161,7 +194,7 @@ func s3Effects() []effect {
 
 func TestEffects(t *testing.T) {
 	tests := slices.Concat(
-		servedEffects(t), authEffects(t), mirrorEffects(), storageEffects(), swiftEffects(), s3Effects(),
+		servedEffects(t), authEffects(t), mirrorEffects(), storageEffects(), redisEffects(), swiftEffects(), s3Effects(),
 	)
 	shown := elsewhere()
 	for _, test := range tests {

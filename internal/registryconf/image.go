@@ -21,6 +21,11 @@ type image struct {
 	foreign map[string]string
 	// clientRequest says that it can ask for a client certificate without requiring it.
 	clientRequest bool
+	// pathStyle says that it has the bucket in the path of URLs at every endpoint other than
+	// Amazon's, whatever it is told.
+	pathStyle bool
+	// manyRedis says that it takes more of Redis than one server without TLS.
+	manyRedis bool
 }
 
 // imageOf is the image of Input.Stock.
@@ -30,6 +35,7 @@ func imageOf(stock int) image {
 			name:           "a registry image of version 2",
 			drivers:        []string{"azure", "filesystem", "gcs", "oss", "s3", "swift"},
 			storageClasses: []string{"NONE", "STANDARD", "REDUCED_REDUNDANCY"},
+			pathStyle:      true,
 			sections:       append(commonSections(), "compatibility", "reporting"),
 			foreign: map[string]string{
 				"redis.addrs":                  `must be left out: version 2 takes "redis.addr"`,
@@ -43,16 +49,19 @@ func imageOf(stock int) image {
 	}
 	v3 := image{
 		name:     "the built-in registry",
-		drivers:  []string{"azure", "filesystem", "gcs", "s3"},
+		drivers:  []string{"azure", "filesystem", "gcs", "s3", "swift"},
 		sections: append(commonSections(), "tags"),
 		foreign: map[string]string{
 			"redis.addr": `must be left out: version 3 takes "redis.addrs", a list`,
 			"redis.pool": `must be left out: version 3 takes "redis.poolsize" and the like`,
 		},
 		clientRequest: true,
+		manyRedis:     true,
 	}
 	if stock == 3 {
 		v3.name = "a registry image of version 3"
+		// Distribution dropped it; the built-in registry has a driver of its own.
+		v3.drivers = []string{"azure", "filesystem", "gcs", "s3"}
 	}
 	return v3
 }
@@ -81,16 +90,23 @@ func unserved(in Input) config.Problems {
 	switch backend := in.Config.Storage.Backend.(type) {
 	case config.Swift:
 		if !image.serves("swift") {
-			complain("storage-swift-authurl", image.name+` does not serve Swift; set "registry-image" to registry:2`)
+			complain("storage-swift-authurl", image.name+` does not serve Swift; reset "registry-image", the built-in registry serves it`)
 		}
 	case config.S3:
 		if !image.stores(backend.StorageClass) {
 			complain("storage-s3-storageclass", "must be "+strings.Join(image.storageClasses, ", ")+" with "+image.name)
 		}
+		if !backend.V4Auth && in.Config.Storage.Redirect {
+			complain("storage-redirect-disable", `must be true unless "storage-s3-skip-v4-auth" is: URLs for clients cannot be signed by version 2`)
+		}
+		if !backend.V4Auth && !backend.ForcePathStyle && !image.pathStyle {
+			complain("storage-s3-forcepathstyle", `must be true unless "storage-s3-skip-v4-auth" is: signatures of version 2 leave out a bucket in the host name`)
+		}
 	}
 	if mirror := in.Config.Mirror; mirror != nil && in.Stock == 2 && mirror.TTL != config.DefaultTTL {
 		complain("cache-ttl", `must be "168h" with `+image.name)
 	}
+	problems = append(problems, unservedRedis(in.Config.Storage.Redis, image)...)
 	if clients := in.Config.TLS.Clients; clients != nil {
 		if in.TLS == nil {
 			complain("tls-client-ca", "must be empty unless the registry has a certificate")

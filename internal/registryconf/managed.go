@@ -2,6 +2,7 @@ package registryconf
 
 import (
 	"maps"
+	"strings"
 
 	"docker-registry-operator/internal/config"
 )
@@ -35,6 +36,7 @@ func managed(in Input) map[string]string {
 	maps.Copy(keys, managedAuth(in.Config.Auth))
 	maps.Copy(keys, managedMirror(in.Config.Mirror))
 	maps.Copy(keys, managedBackend(in.Config.Storage.Backend))
+	maps.Copy(keys, managedRedis(in.Config.Storage.Redis))
 	return keys
 }
 
@@ -64,6 +66,23 @@ func managedMirror(mirror *config.Mirror) map[string]string {
 	}
 }
 
+// managedRedis leaves the section to the overlay unless the options ask for Redis.
+func managedRedis(redis *config.Redis) map[string]string {
+	if redis == nil {
+		return nil
+	}
+	keys := map[string]string{
+		"redis.addr":             option("storage-redis-addrs"),
+		"redis.mastername":       option("storage-redis-sentinel-master"),
+		"redis.sentinelpassword": option("storage-redis-sentinel-password"),
+		"redis.tls.rootcas":      option("storage-ca-blob"),
+	}
+	for _, key := range []string{"addrs", "username", "password", "db"} {
+		keys["redis."+key] = option("storage-redis-" + key)
+	}
+	return keys
+}
+
 func managedBackend(backend config.Backend) map[string]string {
 	keys := map[string]string{}
 	switch backend.(type) {
@@ -80,9 +99,13 @@ func managedBackend(backend config.Backend) map[string]string {
 		keys["storage.s3.v4auth"] = option("storage-s3-skip-v4-auth")
 	case config.Swift:
 		for _, key := range []string{
-			"authurl", "username", "password", "tenant", "domain", "region", "container",
+			"authurl", "authversion", "username", "password", "tenant", "domain", "region",
+			"container", "prefix", "chunksize", "secretkey",
 		} {
 			keys["storage.swift."+key] = option("storage-swift-" + key)
+		}
+		for _, key := range []string{"tenant-id", "domain-id", "tenant-domain", "tenant-domain-id", "trust-id", "endpoint-type"} {
+			keys["storage.swift."+strings.ReplaceAll(key, "-", "")] = option("storage-swift-" + key)
 		}
 	}
 	return keys

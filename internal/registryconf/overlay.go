@@ -77,7 +77,7 @@ func (c *checker) fault(path string, value any) string {
 		return "must have a value"
 	case !below && !slices.Contains(c.image.sections, section):
 		return "is not known to " + c.image.name
-	case path == "storage.cache.blobdescriptor" && value == "redis":
+	case path == "storage.cache.blobdescriptor" && value == "redis" && c.in.Config.Storage.Redis == nil:
 		return c.redis()
 	case c.managed[path] != "":
 		return c.managed[path]
@@ -125,6 +125,15 @@ func (c *checker) merge(path string, base, over map[string]any) {
 	}
 	if path == "storage" && c.ownBackend() != "" {
 		delete(base, "filesystem")
+		dropMemoryCache(base)
+	}
+}
+
+// dropMemoryCache leaves a storage that others may change without a cache in memory.
+func dropMemoryCache(storage map[string]any) {
+	cache, _ := storage["cache"].(map[string]any)
+	if cache["blobdescriptor"] == memoryCache {
+		delete(storage, "cache")
 	}
 }
 

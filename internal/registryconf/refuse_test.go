@@ -18,22 +18,29 @@ func TestRenderRefusesOptions(t *testing.T) {
 		tls     bool
 		want    string
 	}{
-		{name: "Swift, built in", options: swiftOptions(),
-			want: `option "storage-swift-authurl": the built-in registry does not serve Swift; set "registry-image" to registry:2`},
 		{name: "Swift, version 3", options: swiftOptions(), stock: 3,
-			want: `option "storage-swift-authurl": a registry image of version 3 does not serve Swift; set "registry-image" to registry:2`},
+			want: `option "storage-swift-authurl": a registry image of version 3 does not serve Swift; reset "registry-image", the built-in registry serves it`},
 		{name: "storage class, version 2", options: merge(s3Options(), config.Options{"storage-s3-storageclass": "GLACIER_IR"}), stock: 2,
 			want: `option "storage-s3-storageclass": must be NONE, STANDARD, REDUCED_REDUNDANCY with a registry image of version 2`},
+		{name: "old signatures and redirects", options: merge(fullS3Options(), config.Options{"storage-redirect-disable": false}),
+			want: `option "storage-redirect-disable": must be true unless "storage-s3-skip-v4-auth" is: URLs for clients cannot be signed by version 2`},
+		{name: "old signatures of host names", options: merge(fullS3Options(), config.Options{"storage-s3-forcepathstyle": false}),
+			want: `option "storage-s3-forcepathstyle": must be true unless "storage-s3-skip-v4-auth" is: signatures of version 2 leave out a bucket in the host name`},
+		{name: "Redis, version 2", options: sentinelOptions(), stock: 2,
+			want: `option "storage-redis-addrs": must be one address with a registry image of version 2; ` +
+				`option "storage-redis-sentinel-master": must be empty with a registry image of version 2; ` +
+				`option "storage-redis-tls": must be false with a registry image of version 2; ` +
+				`option "storage-redis-username": must be empty with a registry image of version 2`},
 		{name: "clients' certificates over HTTP", options: clients,
 			want: `option "tls-client-ca": must be empty unless the registry has a certificate`},
 		{name: "optional certificates, version 2", options: merge(clients, config.Options{"tls-client-auth": "request"}), stock: 2, tls: true,
 			want: `option "tls-client-auth": must be "require" with a registry image of version 2`},
 		{name: "lifetime, version 2", options: merge(mirrorOptions(), config.Options{"cache-ttl": "0"}), stock: 2,
 			want: `option "cache-ttl": must be "168h" with a registry image of version 2`},
-		{name: "in the order of options", options: merge(clients, swiftOptions(), overlaid("foo: 1\nversion: 0.1")),
-			want: `option "registry-config": key "foo" is not known to the built-in registry; ` +
+		{name: "in the order of options", stock: 3, options: merge(clients, swiftOptions(), overlaid("foo: 1\nversion: 0.1")),
+			want: `option "registry-config": key "foo" is not known to a registry image of version 3; ` +
 				`option "registry-config": key "version" must be left out: the charm sets it; ` +
-				`option "storage-swift-authurl": the built-in registry does not serve Swift; set "registry-image" to registry:2; ` +
+				`option "storage-swift-authurl": a registry image of version 3 does not serve Swift; reset "registry-image", the built-in registry serves it; ` +
 				`option "tls-client-ca": must be empty unless the registry has a certificate`},
 	}
 	for _, test := range tests {
@@ -130,11 +137,18 @@ func TestOverlayRefusesStorage(t *testing.T) {
 		{overlay: "storage: {cache: {layerinfo: redis}}", want: `"storage.cache.layerinfo" must be left out: set option "storage-cache" instead`},
 		{overlay: "storage: {cache: {blobdescriptor: redis}}", want: `"storage.cache.blobdescriptor" must come with "redis.addrs"`},
 		{overlay: "storage: {cache: {blobdescriptor: redis}}", stock: 2, want: `"storage.cache.blobdescriptor" must come with "redis.addr"`},
+		{overlay: "storage: {cache: {blobdescriptor: redis}}", options: redisOptions(), want: `"storage.cache.blobdescriptor" must be left out: set option "storage-cache" instead`},
+		{overlay: "redis: {addrs: [a]}", options: redisOptions(), want: `"redis.addrs" must be left out: set option "storage-redis-addrs" instead`},
+		{overlay: "redis: {addr: a}", options: redisOptions(), stock: 2, want: `"redis.addr" must be left out: set option "storage-redis-addrs" instead`},
+		{overlay: "redis: {password: hunter2}", options: redisOptions(), want: `"redis.password" must be left out: set option "storage-redis-password" instead`},
+		{overlay: "redis: {mastername: m}", options: redisOptions(), want: `"redis.mastername" must be left out: set option "storage-redis-sentinel-master" instead`},
+		{overlay: "redis: {sentinelpassword: hunter2}", options: redisOptions(), want: `"redis.sentinelpassword" must be left out: set option "storage-redis-sentinel-password" instead`},
+		{overlay: "redis: {tls: {rootcas: [/a]}}", options: redisOptions(), want: `"redis.tls.rootcas" must be left out: set option "storage-ca-blob" instead`},
 		{overlay: "storage: hunter2", want: `"storage" must be a mapping`},
 		{overlay: "storage: {s3: {bucket: b}}", want: `"storage.s3" must be left out: set the options "storage-s3-*" instead`},
 		{overlay: "storage: {s3aws: {bucket: b}}", want: `"storage.s3aws" must be left out: set the options "storage-s3-*" instead`},
 		{overlay: "storage: {swift: {}}", want: `"storage.swift" must be left out: set the options "storage-swift-*" instead`},
-		{overlay: "storage: {inmemory: {}}", want: `"storage.inmemory" is not a storage backend of the built-in registry: it has azure, filesystem, gcs, s3`},
+		{overlay: "storage: {inmemory: {}}", want: `"storage.inmemory" is not a storage backend of the built-in registry: it has azure, filesystem, gcs, s3, swift`},
 		{overlay: "storage: {oss: {}}", stock: 3, want: `"storage.oss" is not a storage backend of a registry image of version 3: it has azure, filesystem, gcs, s3`},
 		{overlay: "storage: {azure: {accountkey: hunter2}}", options: s3Options(), want: `"storage.azure" must be left out, or the options "storage-s3-*": there can be one storage backend`},
 		{overlay: "storage: {azure: {}}", options: swiftOptions(), stock: 2, want: `"storage.azure" must be left out, or the options "storage-swift-*": there can be one storage backend`},

@@ -31,6 +31,8 @@ type Input struct {
 	// RootCerts is the path of the bundle of option auth-token-root-certs, used with
 	// token authentication.
 	RootCerts string
+	// Authorities is the path of the bundle by which Redis is known over TLS.
+	Authorities string
 	// TLS are the files to serve with; nil for plain HTTP.
 	TLS *TLS
 	// Stock is the major version of a stock registry image, 2 or 3; 0 is the

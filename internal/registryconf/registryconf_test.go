@@ -68,6 +68,8 @@ func input(t testing.TB, changed config.Options) Input {
 		Realm:     "docker-registry",
 		Htpasswd:  "/etc/docker/registry/htpasswd",
 		RootCerts: "/etc/docker/registry/token/root.crt",
+
+		Authorities: "/etc/docker/registry/storage/ca.pem",
 	}
 }
 
@@ -126,6 +128,29 @@ func swiftOptions() config.Options {
 	}
 }
 
+// fullSwiftOptions name a user and a project of two domains.
+func fullSwiftOptions() config.Options {
+	return merge(swiftOptions(), config.Options{
+		"storage-swift-authurl": "https://keystone.example.com:5000", "storage-swift-authversion": 3,
+		"storage-swift-tenant": "", "storage-swift-tenant-id": "0x1", "storage-swift-domain": "", "storage-swift-domain-id": "2",
+		"storage-swift-tenant-domain-id": "3", "storage-swift-endpoint-type": "internal", "storage-swift-prefix": "registry",
+		"storage-swift-chunksize": 1048576, "storage-swift-secretkey": "off",
+	})
+}
+
+func redisOptions() config.Options {
+	return config.Options{"storage-cache": "redis", "storage-redis-addrs": "redis.example.com:6379"}
+}
+
+// sentinelOptions are a Redis that sentinels know.
+func sentinelOptions() config.Options {
+	return merge(redisOptions(), config.Options{
+		"storage-redis-addrs": "a:26379, [2001:db8::1]:26379", "storage-redis-sentinel-master": "mymaster",
+		"storage-redis-sentinel-password": "0x1", "storage-redis-username": "registry", "storage-redis-password": "1e3",
+		"storage-redis-db": 2, "storage-redis-tls": true,
+	})
+}
+
 func s3Options() config.Options {
 	return config.Options{"storage-s3-bucket": "images", "storage-s3-region": "eu-central-1"}
 }
@@ -139,7 +164,7 @@ func fullS3Options() config.Options {
 		"storage-s3-chunksize": 5242880, "storage-s3-multipartcopychunksize": 5242881,
 		"storage-s3-multipartcopymaxconcurrency": 1, "storage-s3-multipartcopythresholdsize": 0,
 		"storage-s3-storageclass": "STANDARD_IA", "storage-s3-objectacl": "bucket-owner-full-control",
-		"storage-s3-useragent": "ours", "storage-s3-usedualstack": true, "storage-s3-accelerate": true,
+		"storage-s3-useragent": "ours", "storage-s3-usedualstack": true,
 		"storage-s3-loglevel": "debug",
 	})
 }
@@ -198,9 +223,19 @@ func TestRenderGolden(t *testing.T) {
 		{name: "overlay-token", options: merge(tokenOptions(t), overlaid("auth: {token: {autoredirect: true, signingalgorithms: [ES256]}}"))},
 		{name: "overlay-mirror", options: merge(mirrorOptions(), overlaid("proxy: {cachewritetimeout: 1h}"))},
 		{name: "overlay-s3", options: merge(s3Options(), overlaid("storage: {s3: {usefipsendpoint: true}}"))},
+		{name: "redis", options: redisOptions()},
+		{name: "redis-full", options: merge(s3Options(), sentinelOptions(), overlaid("redis: {poolsize: 4}"))},
+		{name: "stock2-redis-option", stock: 2, options: merge(redisOptions(), config.Options{"storage-redis-password": "off", "storage-redis-db": 2})},
+		{name: "swift", options: swiftOptions()},
+		{name: "swift-full", options: fullSwiftOptions()},
+		{name: "swift-v1", options: config.Options{
+			"storage-swift-authurl": "http://swift.example.com:8080/auth/v1.0", "storage-swift-username": "test:tester", "storage-swift-password": "testing",
+		}},
+		{name: "swift-trust", options: merge(swiftOptions(), config.Options{"storage-swift-tenant": "", "storage-swift-trust-id": "0x1"})},
 		{name: "stock2", tls: true, stock: 2, options: merge(basicOptions(), config.Options{"tls-client-ca": authority(t)})},
 		{name: "stock2-swift", stock: 2, options: swiftOptions()},
 		{name: "stock2-redis", stock: 2, options: overlaid("redis: {addr: 'r:6379', pool: {maxidle: 16}}\nstorage: {cache: {blobdescriptor: redis}}\ncompatibility: {schema1: {enabled: true}}")},
+		{name: "stock2-s3-old", stock: 2, options: merge(s3Options(), config.Options{"storage-s3-regionendpoint": "http://ceph:7480", "storage-s3-skip-v4-auth": false})},
 		{name: "stock3", tls: true, stock: 3, options: basicOptions()},
 	}
 	wanted := map[string]bool{}

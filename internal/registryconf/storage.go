@@ -20,6 +20,9 @@ type cache struct {
 	BlobDescriptor string `yaml:"blobdescriptor"`
 }
 
+// memoryCache is the cache in the registry's own memory.
+const memoryCache = "inmemory"
+
 type enabled struct {
 	Enabled bool `yaml:"enabled"`
 }
@@ -56,8 +59,14 @@ func newStorage(in Input) storage {
 			UploadPurging: purging{Enabled: !wanted.ReadOnly, Age: "168h", Interval: "24h"},
 		},
 	}
-	if wanted.MemoryCache {
-		rendered.Cache = &cache{BlobDescriptor: "inmemory"}
+	_, own := wanted.Backend.(config.Filesystem)
+	switch {
+	case wanted.Redis != nil:
+		rendered.Cache = &cache{BlobDescriptor: "redis"}
+	case wanted.MemoryCache && own:
+		// What another registry deletes from a storage that it shares, this one would go
+		// on serving from its memory.
+		rendered.Cache = &cache{BlobDescriptor: memoryCache}
 	}
 	switch backend := wanted.Backend.(type) {
 	case config.S3:

@@ -95,6 +95,9 @@ func TestDebugPort(t *testing.T) {
 			t.Fatal("health never fails")
 		}
 	}
+	if failing := u.server.Status().Failing; failing[u.path("down")] != "file exists" {
+		t.Errorf("status tells of %v", failing)
+	}
 	if code, _ := get(t, u.url("/")); code != http.StatusServiceUnavailable {
 		t.Errorf("/ of an unhealthy registry answered %d", code)
 	}

@@ -37,6 +37,8 @@ type Status struct {
 	// Upstream is nil unless the registry is a pull-through cache whose upstream cannot
 	// be used.
 	Upstream *UpstreamStatus `json:"upstream,omitempty"`
+	// Failing are the health checks that fail, with their reasons.
+	Failing map[string]string `json:"failing,omitempty"`
 }
 
 // UpstreamStatus is what is wrong with the upstream of a pull-through cache.
@@ -71,6 +73,9 @@ func (s *Server) Status() Status {
 		Writes:     int(s.writes.Load()),
 		Refused:    s.refused,
 		Upstream:   from,
+	}
+	if failing := g.app.health.CheckStatus(context.Background()); len(failing) > 0 {
+		status.Failing = failing
 	}
 	if s.ending() {
 		status.State = StateRetiring

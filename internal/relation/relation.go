@@ -21,16 +21,18 @@ type Relation struct {
 	ID string
 	// Application is the name of the remote one.
 	Application string
-	// Own is what the unit itself tells, App what the remote application tells, and
-	// Units what its units tell, by their names.
-	Own, App Bag
-	Units    map[string]Bag
+	// Own is what the unit itself tells and OwnApp what its application does; App is what
+	// the remote application tells, and Units what its units tell, by their names.
+	Own, OwnApp, App Bag
+	Units            map[string]Bag
 }
 
 // Parts are those parts of a relation that are worth reading. Each costs a call of a
 // hook tool, Units one for each of them and one for their names.
 type Parts struct {
 	Own, App, Units bool
+	// OwnApp is for the leader alone.
+	OwnApp bool
 	// Event is the one remote unit that the hook is about, if it is about one.
 	Event bool
 }

@@ -182,6 +182,8 @@ func FuzzBags(f *testing.F) {
 	f.Add("sans", `["a", 1]`)
 	f.Add("image", `{"a": "b"}`)
 	f.Add("ingress-address", "../x\x00")
+	f.Add("tls-ca-chain", `["QQ==", 1]`)
+	f.Add("secret-extra", "secret://a/b --x")
 	f.Fuzz(func(t *testing.T, key, value string) {
 		bag := Bag{key: value, "ca": value}
 		r := Relation{ID: "cert-provider:1", App: bag, Own: bag, Units: map[string]Bag{key: bag, "a/0": bag}}
@@ -193,6 +195,9 @@ func FuzzBags(f *testing.F) {
 		}
 		RequestedSANs(bag)
 		ImageIn(bag)
+		if told := S3In(bag); told.Secret != "" && told.Secret[0] == '-' {
+			t.Errorf("secret %q", told.Secret)
+		}
 		r.Peers()
 		if host := r.NagiosHost(); address(host) != host {
 			t.Errorf("Nagios host %q", host)

@@ -88,6 +88,7 @@ func (a *Application) AddUnit(ctx context.Context, on *machine.Machine, storage 
 	u := &Unit{
 		application: a, machine: on, number: number, name: a.name + "/" + strconv.Itoa(number),
 		life: alive, ports: map[openPort]bool{}, inScope: map[int]bool{},
+		consumes:    map[string]*Secret{},
 		unitStatus:  Status{Status: "waiting", Message: "installing agent"},
 		agentStatus: Status{Status: "allocating"},
 	}

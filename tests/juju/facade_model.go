@@ -30,14 +30,8 @@ func modelCalls() map[string]facadeCall {
 		"Uniter.NetworkInfo": networkInfo,
 		"Uniter.GoalStates":  each(goalState),
 
-		"SecretsManager.GetSecretMetadata":                 always(params.ListSecretResults{}),
-		"SecretsManager.WatchConsumedSecretsChanges":       each(watchNothing),
-		"SecretsManager.WatchObsolete":                     watchNothing,
-		"SecretsManager.WatchSecretsRotationChanges":       watchNoTrigger,
-		"SecretsManager.WatchSecretRevisionsExpiryChanges": watchNoTrigger,
-		"SecretsManager.GetConsumerSecretsRevisionInfo":    always(params.SecretConsumerInfoResults{}),
-		"ResourcesHookContext.GetResourceInfo":             each(always(nil)),
-		"PayloadsHookContext.List":                         always(params.PayloadResults{}),
+		"ResourcesHookContext.GetResourceInfo": each(always(nil)),
+		"PayloadsHookContext.List":             always(params.PayloadResults{}),
 	}
 }
 

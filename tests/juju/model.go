@@ -32,6 +32,7 @@ type Model struct {
 	config       map[string]any
 	applications []*Application
 	relations    []*Relation
+	secrets      []*Secret
 	lastRelation int
 	lastAction   int
 	watchers     map[string]*watcher

@@ -42,7 +42,7 @@ func (m *Model) handler() http.Handler {
 	blocking := blockingCalls()
 	calls := make(map[string]facadeCall)
 	for _, facade := range []map[string]facadeCall{
-		unitCalls(), relationCalls(), workloadCalls(), storageCalls(), modelCalls(), agentCalls(),
+		unitCalls(), relationCalls(), workloadCalls(), storageCalls(), modelCalls(), secretCalls(), agentCalls(),
 	} {
 		for name, answer := range facade {
 			calls[name] = answer

@@ -38,6 +38,7 @@ type Unit struct {
 	state       unitState
 	ports       map[openPort]bool
 	inScope     map[int]bool
+	consumes    map[string]*Secret // by the URI with which the unit asked
 	storage     []*storageInstance
 	actions     []*Action
 	hooks       []*Hook

@@ -46,6 +46,7 @@ func native() map[string]string { return map[string]string{"registry-runtime": "
 type site struct {
 	t         *testing.T
 	ctx       context.Context
+	network   *machine.Network
 	app       *juju.Application
 	providers map[string]*provider.Provider
 }
@@ -64,6 +65,7 @@ func newSite(t *testing.T, units int, options map[string]string) *site {
 	network, err := machine.NewNetwork()
 	s.must(err)
 	t.Cleanup(func() { s.must(network.Close()) })
+	s.network = network
 	var machines []*machine.Machine
 	for n := range units {
 		m, err := machine.New(ctx, machine.Options{
