@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -22,7 +21,8 @@ type backend struct {
 	// storage is the section of the driver for images below a directory, which begins with a slash. With
 	// an address the driver finds the engine there.
 	storage func(directory, address string) section
-	// files are the files on the engine's disk that hold the bytes of objects below a directory.
+	// files are the files on the engine's disk that hold the bytes of objects, at least of those below a
+	// directory.
 	files func(directory string) ([]string, error)
 	// engine is what the images are in, apart from the machine's own disk.
 	engine engine
@@ -111,13 +111,16 @@ func filesBelow(root string) ([]string, error) {
 	return found, err
 }
 
-// dataOf picks the files with the bytes of a blob.
-func dataOf(files []string, b blob) []string {
-	var found []string
-	for _, file := range files {
-		if strings.Contains(file, "/"+b.hex()+"/data") {
-			found = append(found, file)
+// misspelt is no password.
+const misspelt = "misspelt-secret"
+
+// misspell changes the password or the secret key.
+func misspell(storage section) {
+	for _, driver := range storage {
+		for _, option := range []string{"secretkey", "password"} {
+			if _, has := driver.(section)[option]; has {
+				driver.(section)[option] = misspelt
+			}
 		}
 	}
-	return found
 }

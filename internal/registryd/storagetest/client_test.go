@@ -113,6 +113,15 @@ func (c *client) begin(repository string) (string, error) {
 	return got.header.Get("Location"), err
 }
 
+// relocate is the location of an upload at this registry, though another one told it.
+func (c *client) relocate(location string) (string, error) {
+	told, err := url.Parse(location)
+	if err != nil {
+		return "", err
+	}
+	return c.base + told.RequestURI(), nil
+}
+
 // patch sends the bytes from one offset up to another and returns the next location.
 func (c *client) patch(location string, b blob, from, to int64) (string, error) {
 	return c.patchWith(location, b.content(from, to), from, to)
