@@ -54,10 +54,11 @@ func capture(ctx context.Context, driver storagedriver.StorageDriver, _ map[stri
 	if a.substitute != nil {
 		a.driver = a.substitute
 	}
+	kept := keepingDriver{a.driver}
 	if a.App != nil && a.Config.Proxy.RemoteURL != "" {
-		return proxyDriver{StorageDriver: a.driver, owner: a.owner}, nil
+		return proxyDriver{StorageDriver: kept, owner: a.owner}, nil
 	}
-	return a.driver, nil
+	return kept, nil
 }
 
 // build constructs the application. distribution reports bad configuration by a panic.
