@@ -16,6 +16,8 @@ const bucket = "images"
 // backend is a kind of storage.
 type backend struct {
 	name string
+	// lacks says why the engine cannot run here, if it cannot; nil is that it can.
+	lacks func() string
 	// start runs the engine, once.
 	start func(*testing.T) error
 	// storage is the section of the driver for images below a directory, which begins with a slash. With
@@ -48,6 +50,11 @@ type engine interface {
 // prepare skips the test where the engine cannot run.
 func (b *backend) prepare(t *testing.T) {
 	t.Helper()
+	if b.lacks != nil {
+		if reason := b.lacks(); reason != "" {
+			t.Skip(reason)
+		}
+	}
 	b.once.Do(func() { b.err = b.start(t) })
 	if b.err != nil {
 		t.Fatal(b.err)
@@ -59,8 +66,8 @@ var (
 	onDisk = newFilesystem()
 	onS3   = newS3()
 
-	everywhere = []*backend{onDisk, onS3}
-	remote     = []*backend{onS3}
+	everywhere = []*backend{onDisk, onS3, onSwift, onOldSwift, onKeystone}
+	remote     = []*backend{onS3, onSwift}
 )
 
 func newFilesystem() *backend {

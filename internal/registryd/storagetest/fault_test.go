@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,39 +38,41 @@ func eventually(t *testing.T, claim func() (string, bool)) string {
 	}
 }
 
-// tells waits until the registry gives one of the reasons for not being healthy.
-func (r *registry) tells(reasons ...string) {
-	r.t.Helper()
-	eventually(r.t, func() (string, bool) {
-		said := r.health()
-		for _, reason := range reasons {
-			if strings.Contains(said, reason) {
-				return said, true
-			}
-		}
-		return fmt.Sprintf("healthy for the reason %q, want one of %q", said, reasons), false
-	})
-}
-
 // recovers waits until the registry is healthy.
 func (r *registry) recovers() {
 	r.t.Helper()
 	eventually(r.t, func() (string, bool) { said := r.health(); return said, said == "" })
 }
 
-// refuses holds that the registry neither takes an image nor denies that there is one: that would make a
-// client believe that it is gone.
-func refuses(t *testing.T, c *client, layer blob) {
-	t.Helper()
+// refuses starts a registry whose storage cannot be used. It may refuse to start, for one of the reasons.
+// If it starts, it tells one of them, and neither takes an image nor denies that there is one: that would
+// make a client believe that it is gone.
+func (r *registry) refuses(layer blob, reasons ...string) {
+	r.t.Helper()
+	if err := r.tryStart(); err != nil {
+		if !containsAny(err.Error(), reasons) {
+			r.t.Errorf("the registry refuses to start for the reason %q, want one of %q", err, reasons)
+		}
+		return
+	}
+	c := r.client()
 	if err := c.pushWhole("app", layer); err == nil {
-		t.Error("a push succeeds without storage")
+		r.t.Error("a push succeeds without storage")
 	}
 	for _, path := range []string{"/manifests/v1", "/blobs/" + layer.digest, "/tags/list"} {
 		got, err := c.do(request{method: http.MethodGet, path: "/v2/app" + path})
 		if err == nil && got.status < 500 {
-			t.Errorf("without storage GET %s answers %d %s", path, got.status, got.body)
+			r.t.Errorf("without storage GET %s answers %d %s", path, got.status, got.body)
 		}
 	}
+	eventually(r.t, func() (string, bool) {
+		said := r.health()
+		return fmt.Sprintf("healthy for the reason %q, want one of %q", said, reasons), containsAny(said, reasons)
+	})
+}
+
+func containsAny(text string, parts []string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }
 
 // TestDownAtStart starts a registry whose engine is away, and brings the engine back.
@@ -79,11 +82,13 @@ func TestDownAtStart(t *testing.T) {
 		must(t, err)
 		t.Cleanup(network.Close)
 		network.Cut()
-		r := startRegistry(t, b, b.storage(directory(t), network.Address()))
+		r := newRegistry(t, b, b.storage(directory(t), network.Address()))
 		layer := newBlob(t, 's', kibibyte)
-		refuses(t, r.client(), layer)
-		r.tells("connection refused")
+		r.refuses(layer, "connection refused")
 		must(t, network.Mend())
+		if !r.runs() {
+			r.start()
+		}
 		r.recovers()
 		must(t, r.client().pushImage("app", "v1", layer))
 		must(t, r.client().pullImage("app", "v1", layer))
@@ -102,7 +107,7 @@ func TestDownMidway(t *testing.T) {
 		location, err = c.patch(location, layer, 0, layer.size/2)
 		must(t, err)
 
-		pulled := make(chan error)
+		pulled := make(chan error, 1)
 		down, up := make(chan struct{}), make(chan struct{})
 		go func() { pulled <- c.pullSlowly("app", kept, down) }()
 		cut := once(func() {
@@ -118,6 +123,11 @@ func TestDownMidway(t *testing.T) {
 		})
 		rest := io.MultiReader(layer.content(layer.size/2, layer.size*3/4), cut, layer.content(layer.size*3/4, layer.size))
 		next, pushErr := c.patchWith(location, rest, layer.size/2, layer.size)
+		select {
+		case <-down:
+		default:
+			t.Fatalf("the push ends before the engine is away: %v", pushErr)
+		}
 		pullErr := <-pulled
 		<-up
 		t.Logf("the push ends with %v, the pull with %v", pushErr, pullErr)
@@ -167,13 +177,12 @@ func (c *client) pullSlowly(repository string, b blob, rest <-chan struct{}) err
 
 // TestWrongCredentials has a password that the engine refuses.
 func TestWrongCredentials(t *testing.T) {
-	each(t, remote, func(t *testing.T, b *backend) {
+	each(t, []*backend{onS3, onSwift, onKeystone}, func(t *testing.T, b *backend) {
 		storage := b.storage(directory(t), b.address)
 		misspell(storage)
-		r := startRegistry(t, b, storage)
+		r := newRegistry(t, b, storage)
 		r.secrets = append(r.secrets, misspelt)
-		refuses(t, r.client(), newBlob(t, 'c', kibibyte))
-		r.tells("SignatureDoesNotMatch", "nauthorized", "uthorization", "401")
+		r.refuses(newBlob(t, 'c', kibibyte), "SignatureDoesNotMatch", "401")
 	})
 }
 
@@ -182,9 +191,7 @@ func TestNoBucket(t *testing.T) {
 	each(t, []*backend{onS3}, func(t *testing.T, b *backend) {
 		storage := b.storage(directory(t), b.address)
 		storage["s3"].(section)["bucket"] = "nowhere"
-		r := startRegistry(t, b, storage)
-		refuses(t, r.client(), newBlob(t, 'b', kibibyte))
-		r.tells("NoSuchBucket")
+		newRegistry(t, b, storage).refuses(newBlob(t, 'b', kibibyte), "NoSuchBucket")
 	})
 }
 
@@ -192,9 +199,7 @@ func TestNoBucket(t *testing.T) {
 func TestClockSkew(t *testing.T) {
 	each(t, []*backend{onS3}, func(t *testing.T, b *backend) {
 		address := skewed(t, b.address)
-		r := startRegistry(t, b, b.storage(directory(t), address))
-		refuses(t, r.client(), newBlob(t, 'd', kibibyte))
-		r.tells("RequestTimeTooSkewed")
+		newRegistry(t, b, b.storage(directory(t), address)).refuses(newBlob(t, 'd', kibibyte), "RequestTimeTooSkewed")
 	})
 }
 

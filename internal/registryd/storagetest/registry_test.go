@@ -1,11 +1,9 @@
 package storagetest
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -123,21 +121,18 @@ func (r *registry) tryStart() error {
 	return started.Await(r.t.Context(), process.Accepts(r.address))
 }
 
+// runs says whether the process has not ended.
+func (r *registry) runs() bool {
+	select {
+	case <-r.process.Ended():
+		return false
+	default:
+		return true
+	}
+}
+
 // kill leaves the registry no time for anything.
 func (r *registry) kill() { r.process.Kill() }
-
-// check returns what registry check says, and whether it accepts the configuration.
-func (r *registry) check() (string, bool) {
-	r.t.Helper()
-	var said bytes.Buffer
-	command := exec.CommandContext(r.t.Context(), r.program, "check", r.path("config.yml"))
-	command.Stderr = &said
-	err := command.Run()
-	if told := leak(said.String(), r.secrets); told != "" {
-		r.t.Errorf("registry check tells the secret %q:\n%s", told, said.String())
-	}
-	return said.String(), err == nil
-}
 
 // client talks to the registry.
 func (r *registry) client() *client { return newClient(r.t, "http://"+r.address) }
