@@ -58,11 +58,12 @@ func capture(ctx context.Context, driver storagedriver.StorageDriver, _ map[stri
 	if a.substitute != nil {
 		a.driver = a.substitute
 	}
+	kept := keepingDriver{a.driver}
 	if a.App != nil && a.Config.Proxy.RemoteURL != "" {
 		upstream.Open()
-		return &proxyDriver{StorageDriver: a.driver, state: a.state, served: a.served}, nil
+		return &proxyDriver{StorageDriver: kept, state: a.state, served: a.served}, nil
 	}
-	return a.driver, nil
+	return kept, nil
 }
 
 // build constructs the application. distribution reports bad configuration by a panic.

@@ -14,7 +14,7 @@ import (
 // chain wraps the application in the same layers as the stock registry: access log,
 // recovery, health, and an answer at / that shows that the server is up.
 func (g *generation) chain(accessLog io.Writer) http.Handler {
-	var handler http.Handler = g.app
+	handler := acknowledged(g.app)
 	if g.upstream != nil {
 		handler = g.upstream.Serve(handler)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -17,12 +16,15 @@ const bucket = "images"
 // backend is a kind of storage.
 type backend struct {
 	name string
+	// lacks says why the engine cannot run here, if it cannot; nil is that it can.
+	lacks func() string
 	// start runs the engine, once.
 	start func(*testing.T) error
 	// storage is the section of the driver for images below a directory, which begins with a slash. With
 	// an address the driver finds the engine there.
 	storage func(directory, address string) section
-	// files are the files on the engine's disk that hold the bytes of objects below a directory.
+	// files are the files on the engine's disk that hold the bytes of objects, at least of those below a
+	// directory.
 	files func(directory string) ([]string, error)
 	// engine is what the images are in, apart from the machine's own disk.
 	engine engine
@@ -48,6 +50,11 @@ type engine interface {
 // prepare skips the test where the engine cannot run.
 func (b *backend) prepare(t *testing.T) {
 	t.Helper()
+	if b.lacks != nil {
+		if reason := b.lacks(); reason != "" {
+			t.Skip(reason)
+		}
+	}
 	b.once.Do(func() { b.err = b.start(t) })
 	if b.err != nil {
 		t.Fatal(b.err)
@@ -59,8 +66,8 @@ var (
 	onDisk = newFilesystem()
 	onS3   = newS3()
 
-	everywhere = []*backend{onDisk, onS3}
-	remote     = []*backend{onS3}
+	everywhere = []*backend{onDisk, onS3, onSwift, onOldSwift, onKeystone}
+	remote     = []*backend{onS3, onSwift}
 )
 
 func newFilesystem() *backend {
@@ -111,13 +118,16 @@ func filesBelow(root string) ([]string, error) {
 	return found, err
 }
 
-// dataOf picks the files with the bytes of a blob.
-func dataOf(files []string, b blob) []string {
-	var found []string
-	for _, file := range files {
-		if strings.Contains(file, "/"+b.hex()+"/data") {
-			found = append(found, file)
+// misspelt is no password.
+const misspelt = "misspelt-secret"
+
+// misspell changes the password or the secret key.
+func misspell(storage section) {
+	for _, driver := range storage {
+		for _, option := range []string{"secretkey", "password"} {
+			if _, has := driver.(section)[option]; has {
+				driver.(section)[option] = misspelt
+			}
 		}
 	}
-	return found
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -39,6 +40,12 @@ func newBlob(t *testing.T, seed byte, size int64) blob {
 	return b
 }
 
+// smallBlob makes a blob that is a fraction of a page.
+func smallBlob(number int) blob {
+	content := []byte(strings.Repeat(fmt.Sprintf("blob %d\n", number), 100))
+	return blob{page: content, size: int64(len(content)), digest: digestOf(content)}
+}
+
 func (b blob) hex() string { return strings.TrimPrefix(b.digest, "sha256:") }
 
 // content reads the bytes from one offset up to another.
@@ -57,7 +64,7 @@ func (r *blobReader) Read(p []byte) (int, error) {
 	page, at := r.from/pageSize, r.from%pageSize
 	binary.LittleEndian.PutUint64(number[:], uint64(page))
 	source := r.blob.page[at:]
-	if at < int64(len(number)) {
+	if at < int64(len(number)) && len(r.blob.page) == pageSize {
 		source = number[at:]
 	}
 	n := copy(p[:min(int64(len(p)), r.to-r.from)], source)

@@ -29,6 +29,8 @@ type client struct {
 	base           string
 	http           *http.Client
 	user, password string
+	// server is what the last answer told of who gave it, behind HAProxy.
+	server string
 }
 
 func newClient(t *testing.T, base string) *client {
@@ -84,10 +86,12 @@ func (c *client) do(r request) (answer, error) {
 	if c.user != "" {
 		sent.SetBasicAuth(c.user, c.password)
 	}
+	c.server = ""
 	got, err := c.http.Do(sent)
 	if err != nil {
 		return answer{}, err
 	}
+	c.server = got.Header.Get(servedBy)
 	defer func() { _ = got.Body.Close() }()
 	a := answer{status: got.StatusCode, header: got.Header}
 	if r.into != nil && got.StatusCode/100 == 2 {
@@ -111,6 +115,15 @@ func (c *client) want(status int, r request) (answer, error) {
 func (c *client) begin(repository string) (string, error) {
 	got, err := c.want(http.StatusAccepted, request{method: http.MethodPost, path: "/v2/" + repository + "/blobs/uploads/"})
 	return got.header.Get("Location"), err
+}
+
+// relocate is the location of an upload at this registry, though another one told it.
+func (c *client) relocate(location string) (string, error) {
+	told, err := url.Parse(location)
+	if err != nil {
+		return "", err
+	}
+	return c.base + told.RequestURI(), nil
 }
 
 // patch sends the bytes from one offset up to another and returns the next location.

@@ -1,11 +1,9 @@
 package storagetest
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,6 +25,8 @@ type registry struct {
 	debug   string
 	secrets []string
 	process *process.Process
+
+	configuration section
 }
 
 // newRegistry writes a configuration with the storage of the driver and the sections that come on top,
@@ -45,9 +45,9 @@ func newRegistry(t *testing.T, b *backend, storage section, more ...section) *re
 		t: t, program: program, dir: t.TempDir(), address: addresses[0], debug: addresses[1],
 		secrets: append([]string{httpSecret}, b.secrets...),
 	}
-	configuration := section{
+	r.configuration = section{
 		"version": 0.1,
-		"log":     section{"level": "info"},
+		"log":     section{"level": "warn", "accesslog": section{"disabled": true}},
 		"storage": section{
 			"delete":      section{"enabled": true},
 			"redirect":    section{"disable": true},
@@ -56,15 +56,7 @@ func newRegistry(t *testing.T, b *backend, storage section, more ...section) *re
 		"http":   section{"addr": r.address, "secret": httpSecret, "debug": section{"addr": r.debug}},
 		"health": section{"storagedriver": section{"enabled": true, "interval": "1s", "threshold": 1}},
 	}
-	merge(configuration, section{"storage": storage})
-	for _, part := range more {
-		merge(configuration, part)
-	}
-	content, err := yaml.Marshal(configuration)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.write("config.yml", content)
+	r.configure(append([]section{{"storage": storage}}, more...)...)
 	t.Cleanup(r.end)
 	return r
 }
@@ -75,6 +67,19 @@ func startRegistry(t *testing.T, b *backend, storage section, more ...section) *
 	r := newRegistry(t, b, storage, more...)
 	r.start()
 	return r
+}
+
+// configure adds sections to the configuration file.
+func (r *registry) configure(parts ...section) {
+	r.t.Helper()
+	for _, part := range parts {
+		merge(r.configuration, part)
+	}
+	content, err := yaml.Marshal(r.configuration)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.write("config.yml", content)
 }
 
 func merge(into, from section) {
@@ -116,21 +121,18 @@ func (r *registry) tryStart() error {
 	return started.Await(r.t.Context(), process.Accepts(r.address))
 }
 
+// runs says whether the process has not ended.
+func (r *registry) runs() bool {
+	select {
+	case <-r.process.Ended():
+		return false
+	default:
+		return true
+	}
+}
+
 // kill leaves the registry no time for anything.
 func (r *registry) kill() { r.process.Kill() }
-
-// check returns what registry check says, and whether it accepts the configuration.
-func (r *registry) check() (string, bool) {
-	r.t.Helper()
-	var said bytes.Buffer
-	command := exec.CommandContext(r.t.Context(), r.program, "check", r.path("config.yml"))
-	command.Stderr = &said
-	err := command.Run()
-	if told := leak(said.String(), r.secrets); told != "" {
-		r.t.Errorf("registry check tells the secret %q:\n%s", told, said.String())
-	}
-	return said.String(), err == nil
-}
 
 // client talks to the registry.
 func (r *registry) client() *client { return newClient(r.t, "http://"+r.address) }

@@ -54,7 +54,9 @@ func (s *Server) defaults(name string, more ...string) string {
 
 func (s *Server) storageConfiguration(name string) []string {
 	return []string{
-		s.defaults(name, "devices = "+s.path("srv"), "mount_check = false", "disable_fallocate = true"),
+		s.defaults(name, "devices = "+s.path("srv"), "mount_check = false", "disable_fallocate = true",
+			// No daemon runs here that brings a listing later what a busy machine does not bring at once.
+			"conn_timeout = 10", "node_timeout = 60", "container_update_timeout = 60"),
 		section("pipeline:main", "pipeline = healthcheck recon "+name+"-server"),
 		section("app:"+name+"-server", "use = egg:swift#"+name),
 		section("filter:healthcheck", "use = egg:swift#healthcheck"),
