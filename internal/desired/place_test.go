@@ -14,7 +14,7 @@ func TestForSaysWhereImagesAre(t *testing.T) {
 	if got := decide(t, in).Place; got != "/srv/registry" || !got.Dir() {
 		t.Errorf("filesystem: %q", got)
 	}
-	in.Config.Storage.Backend = config.S3{Bucket: "images", Region: "eu-central-1", SecretKey: config.NewSecret("s3cret")}
+	in.Config.Storage.Backend = config.S3{Bucket: "images", Region: "eu-central-1", V4Auth: true, SecretKey: config.NewSecret("s3cret")}
 	if got := decide(t, in).Place; got != `s3 bucket "images" at eu-central-1` || got.Dir() {
 		t.Errorf("S3: %q", got)
 	}
