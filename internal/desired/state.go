@@ -28,6 +28,9 @@ type State struct {
 	Status Status
 }
 
+// ServesData says that the registry's images are in its directory of the machine.
+func (s State) ServesData() bool { return string(s.Place) == s.Data }
+
 // File is one owned file.
 type File struct {
 	Path    string // absolute, on the host

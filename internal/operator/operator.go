@@ -106,6 +106,10 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 	if err != nil {
 		return desired.Status{}, err
 	}
+	place, err := o.shelve(ctx)
+	if err != nil {
+		return desired.Status{}, err
+	}
 	conf, err := o.config(ctx)
 	if err != nil {
 		return desired.Status{}, err
@@ -114,10 +118,6 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 		// Only there the other charm's container can make room for its successor. The
 		// next hook, which comes at once after a refresh, goes on to another runtime.
 		conf.Container.Runtime = config.Docker
-	}
-	place, err := o.shelve(ctx, conf)
-	if err != nil {
-		return desired.Status{}, err
 	}
 	notes, err := o.Host.Prepare(ctx, conf.Host, o.Unit.Proxy(), conf.Container.Runtime == config.Docker, o.progress(ctx))
 	if err != nil {
@@ -197,6 +197,9 @@ func (o *Operator) apply(ctx context.Context, conf config.Config, place shelf) (
 	}
 	if done.state, err = desired.For(done.in); err != nil {
 		return done, err
+	}
+	if place.missing != nil && done.state.ServesData() {
+		return done, place.missing
 	}
 	if err := o.leave(ctx, reconciler.Runtime, done.state); err != nil {
 		return done, err

@@ -34,31 +34,33 @@ type shelf struct {
 	target string
 	// note tells what the operator has to do about it.
 	note string
+	// missing is why the registry must not serve from the machine: the images are not
+	// there. It would look empty to clients, and what they push would be missed later.
+	missing error
 }
 
-// shelve finds where the images are. Without them the registry does not serve: it would
-// look empty to clients, and what they push would be missed later.
-func (o *Operator) shelve(ctx context.Context, conf config.Config) (shelf, error) {
+// shelve finds where the images are. A registry that holds storage which is taken away
+// ends here, whatever the options say.
+func (o *Operator) shelve(ctx context.Context) (shelf, error) {
 	kept, err := o.storage(ctx)
 	if err != nil {
 		return shelf{}, err
 	}
-	switch _, here := conf.Storage.Backend.(config.Filesystem); {
+	switch {
 	case kept.Images.ID == "":
 		return o.choose(kept)
 	case kept.holds() && o.Host.IsDir(kept.Attached.Images()):
 		return shelf{dir: kept.Attached.Images()}, nil
-	case !here:
-		return shelf{}, nil
 	case kept.holds():
-		return shelf{}, &blocked{fmt.Sprintf("the images are in storage %s, but %s is not there; mount it, the next hook goes on",
-			kept.Images.ID, kept.Attached.Images())}
+		return shelf{missing: &blocked{fmt.Sprintf("the images are in storage %s, but %s is not there; mount it, the next hook goes on",
+			kept.Images.ID, kept.Attached.Images())}}, nil
 	}
-	if err := o.removeRegistry(ctx); err != nil {
-		return shelf{}, err
+	served, err := o.images()
+	if err == nil && served.Place == desired.Place(kept.Images.Images()) {
+		err = o.removeRegistry(ctx)
 	}
-	return shelf{}, &blocked{fmt.Sprintf("the images are in storage %[1]s, which is detached; attach it with 'juju attach-storage %[2]s %[1]s', or run action forget-storage to go on without them",
-		kept.Images.ID, o.Unit.Name())}
+	return shelf{missing: &blocked{fmt.Sprintf("the images are in storage %[1]s, which is detached; attach it with 'juju attach-storage %[2]s %[1]s', or run action forget-storage to go on without them",
+		kept.Images.ID, o.Unit.Name())}}, err
 }
 
 // choose decides for a unit that has its images in its own directory, or none yet.
@@ -115,7 +117,7 @@ func (o *Operator) move(ctx context.Context, conf config.Config, done applied) (
 	if !progress.Done {
 		return done.noting("Moving images to %s: %d files so far.", to, progress.Files), nil
 	}
-	closed, err := o.applyClosed(ctx, conf)
+	closed, err := o.applyClosed(ctx, conf, done.state)
 	if err != nil {
 		return closed, err
 	}
@@ -141,9 +143,10 @@ func (o *Operator) move(ctx context.Context, conf config.Config, done applied) (
 	return done.noting("Moving images to %s waits until no push is under way.", to), nil
 }
 
-// applyClosed has the registry take no pushes, and waits until none is under way.
-func (o *Operator) applyClosed(ctx context.Context, conf config.Config) (applied, error) {
-	if _, here := conf.Storage.Backend.(config.Filesystem); here {
+// applyClosed has the registry take no pushes, and waits until none is under way. One that
+// serves now from elsewhere need not be closed.
+func (o *Operator) applyClosed(ctx context.Context, conf config.Config, now desired.State) (applied, error) {
+	if now.ServesData() {
 		conf.Storage.ReadOnly = true
 	}
 	closed, err := o.apply(ctx, conf, shelf{})

@@ -217,6 +217,27 @@ func TestStorageDetachedUnderS3(t *testing.T) {
 	}
 }
 
+// TestStorageDetachedWithABadOption lets go of the storage all the same.
+func TestStorageDetachedWithABadOption(t *testing.T) {
+	w := fresh(t)
+	w.attach(t)
+	w.unit.options["registry-port"] = int64(99999)
+	if got := w.detach(t); got.Level != desired.Blocked || len(w.docker.removed) == 0 {
+		t.Errorf("status %v, removed %v", got, w.docker.removed)
+	}
+}
+
+// TestStorageDetachedUnderAnOverlay is about a backend that no option of its own names.
+func TestStorageDetachedUnderAnOverlay(t *testing.T) {
+	w := fresh(t)
+	w.attach(t)
+	w.unit.options["registry-config"] = "storage: {gcs: {bucket: images}}"
+	w.converge(t)
+	if got := w.detach(t); got.Level != desired.Active || len(w.docker.removed) > 0 {
+		t.Errorf("status %v, removed %v", got, w.docker.removed)
+	}
+}
+
 // TestStorageTakesImagesUnderS3 moves what stays on the machine while a bucket is served.
 func TestStorageTakesImagesUnderS3(t *testing.T) {
 	w := withImages(t)
