@@ -13,8 +13,6 @@ func badOptions(c certificates) []badOption {
 	return []badOption{
 		{"log level", options{"log-level": "loud"},
 			`Invalid charm config: option "log-level": must be error, warn, info or debug`},
-		{"cache", options{"storage-cache": "disk"},
-			`Invalid charm config: option "storage-cache": must be inmemory, redis or disabled`},
 		{"port above the last", options{"registry-port": "65536"},
 			`Invalid charm config: option "registry-port": must be a whole number from 1 to 65535`},
 		{"port below the first", options{"registry-port": "0"},
@@ -58,6 +56,30 @@ func badOptions(c certificates) []badOption {
 			`Invalid charm config: option "tls-cert-path": cannot read /etc/dangling: it is a link to "/nowhere", where no file is; put a readable file there or choose another path`},
 		{"path that is not absolute", options{"tls-key-path": "registry.key"},
 			`Invalid charm config: option "tls-key-path": must be the absolute path of a file`},
+		{"long password", options{"auth-basic-password": strings.Repeat("long", 19)},
+			`Invalid charm config: option "auth-basic-password": must not be longer than 72 bytes`},
+		{"colon in the user", options{"auth-basic-user": "a:b", "auth-basic-password": "secret"},
+			`Invalid charm config: option "auth-basic-user": must not contain a colon`},
+		{"overlay that is no YAML", options{"registry-config": "{"},
+			`Invalid charm config: option "registry-config": is not valid YAML, line 1`},
+		{"overlay that the charm refuses", options{"registry-config": "http: {addr: ':80'}"},
+			`Invalid charm config: option "registry-config": key "http.addr" must be left out: set option "registry-port" instead`},
+		{"overlay that the registry refuses", options{"registry-config": "middleware: {registry: [{name: nosuch}]}"},
+			`registry refused its configuration: cannot build the registry: unable to configure registry middleware (nosuch): no registry middleware registered with name: nosuch; mend or reset option "registry-config" if it asks for that`},
+		{"image that is none", options{"registry-image": "Not An Image"},
+			`Invalid charm config: option "registry-image": must be an image such as "registry:2" or "ghcr.io/example/registry:3": invalid reference format: repository name (library/Not An Image) must be lowercase`},
+		{"image that nobody has", options{"registry-image": "127.0.0.1:1/registry:2"},
+			`Invalid charm config: option "registry-image": cannot pull "127.0.0.1:1/registry:2": Error response from daemon: Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused; choose an image that the unit's Docker Engine can pull, or reset the option for the built-in one`},
+		{"two mistakes", options{"log-level": "loud", "debug-port": "-1"},
+			`Invalid charm config: option "debug-port": must be a whole number from 1 to 65535; option "log-level": must be error, warn, info or debug`},
+	}
+}
+
+// badStorage are mistakes in options of the storage.
+func badStorage() []badOption {
+	return []badOption{
+		{"cache", options{"storage-cache": "disk"},
+			`Invalid charm config: option "storage-cache": must be inmemory, redis or disabled`},
 		{"bucket missing", options{"storage-s3-region": "eu-central-1"},
 			`Invalid charm config: option "storage-s3-bucket": must be set together with "storage-s3-region"`},
 		{"region missing", options{"storage-s3-bucket": "images"},
@@ -90,28 +112,12 @@ func badOptions(c certificates) []badOption {
 			"storage-s3-bucket": "images", "storage-s3-regionendpoint": "https://ceph.example.com", "storage-s3-skip-v4-auth": "false",
 		},
 			`Invalid charm config: option "storage-s3-forcepathstyle": must be true unless "storage-s3-skip-v4-auth" is: signatures of version 2 leave out a bucket in the host name`},
-		{"authority that is none", options{"storage-ca-blob": encode("an authority")},
+		{"authority that is none", options{"storage-ca-blob": base64.StdEncoding.EncodeToString([]byte("an authority"))},
 			`Invalid charm config: option "storage-ca-blob": must be PEM, starting with -----BEGIN CERTIFICATE-----`},
 		{"Redis nowhere", options{"storage-cache": "redis"},
 			`Invalid charm config: option "storage-redis-addrs": must be set when "storage-cache" is redis`},
 		{"Redis without a port", options{"storage-cache": "redis", "storage-redis-addrs": "redis.example.com"},
 			`Invalid charm config: option "storage-redis-addrs": must be host:port such as "redis.example.com:6379" or "[2001:db8::1]:6379", several separated by commas: number 1 is not`},
-		{"long password", options{"auth-basic-password": strings.Repeat("long", 19)},
-			`Invalid charm config: option "auth-basic-password": must not be longer than 72 bytes`},
-		{"colon in the user", options{"auth-basic-user": "a:b", "auth-basic-password": "secret"},
-			`Invalid charm config: option "auth-basic-user": must not contain a colon`},
-		{"overlay that is no YAML", options{"registry-config": "{"},
-			`Invalid charm config: option "registry-config": is not valid YAML, line 1`},
-		{"overlay that the charm refuses", options{"registry-config": "http: {addr: ':80'}"},
-			`Invalid charm config: option "registry-config": key "http.addr" must be left out: set option "registry-port" instead`},
-		{"overlay that the registry refuses", options{"registry-config": "middleware: {registry: [{name: nosuch}]}"},
-			`registry refused its configuration: cannot build the registry: unable to configure registry middleware (nosuch): no registry middleware registered with name: nosuch; mend or reset option "registry-config" if it asks for that`},
-		{"image that is none", options{"registry-image": "Not An Image"},
-			`Invalid charm config: option "registry-image": must be an image such as "registry:2" or "ghcr.io/example/registry:3": invalid reference format: repository name (library/Not An Image) must be lowercase`},
-		{"image that nobody has", options{"registry-image": "127.0.0.1:1/registry:2"},
-			`Invalid charm config: option "registry-image": cannot pull "127.0.0.1:1/registry:2": Error response from daemon: Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused; choose an image that the unit's Docker Engine can pull, or reset the option for the built-in one`},
-		{"two mistakes", options{"log-level": "loud", "debug-port": "-1"},
-			`Invalid charm config: option "debug-port": must be a whole number from 1 to 65535; option "log-level": must be error, warn, info or debug`},
 	}
 }
 
@@ -126,10 +132,16 @@ type badOption struct {
 // TestBadOptions holds that no mistake fails a hook or touches what serves, and that the status tells how
 // to mend it.
 func TestBadOptions(t *testing.T) {
+	t.Run("storage", func(t *testing.T) { wantMended(t, badStorage()) })
+	t.Run("others", func(t *testing.T) { wantMended(t, badOptions(makeCertificates(t))) })
+}
+
+func wantMended(t *testing.T, mistakes []badOption) {
+	t.Helper()
 	p := deployed(t, nil)
 	p.on("ln -s /nowhere /etc/dangling")
 	ready, serving, hooks, w := p.unit.Status().String(), p.container(), len(p.unit.Hooks()), p.watch(5000)
-	for _, bad := range badOptions(makeCertificates(t)) {
+	for _, bad := range mistakes {
 		var names []string
 		for name := range bad.set {
 			names = append(names, name)
