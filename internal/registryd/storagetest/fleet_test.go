@@ -32,10 +32,10 @@ func TestFleet(t *testing.T) {
 		t.Skip("missing: " + haproxy)
 	}
 	each(t, remote, func(t *testing.T, b *backend) {
-		storage := b.storage(directory(t), b.address)
+		storage, cache := b.storage(directory(t), b.address), startRedis(t)
 		var members []*registry
 		for range registries {
-			members = append(members, startRegistry(t, b, storage, section{
+			members = append(members, startRegistry(t, b, storage, cache, section{
 				"health": section{"storagedriver": section{"interval": "10s", "threshold": 3}},
 			}))
 		}
@@ -74,10 +74,11 @@ type load struct {
 	failures []failure
 }
 
-// run pushes and pulls until all is done. After a third of it the registry is killed, after half of it it
+// run pushes and pulls until all is done, beginning with an image that can be pulled. After a third of it the registry is killed, after half of it it
 // comes back.
 func (l *load) run(killed *registry) {
 	l.t.Helper()
+	l.work(newClient(l.t, "http://"+l.address), 0)
 	jobs := make(chan int)
 	var clients sync.WaitGroup
 	for range crowd {
@@ -88,7 +89,7 @@ func (l *load) run(killed *registry) {
 			}
 		})
 	}
-	for job := range pushes + pulls {
+	for job := 1; job < pushes+pulls; job++ {
 		switch job {
 		case (pushes + pulls) / 3:
 			killed.kill()
@@ -110,15 +111,10 @@ func (l *load) work(c *client, job int) {
 		return
 	}
 	l.mu.Lock()
-	var picked *image
-	if len(l.images) > 0 {
-		picked = &l.images[rand.IntN(len(l.images))]
-	}
+	picked := l.images[rand.IntN(len(l.images))]
 	l.mu.Unlock()
-	if picked != nil {
-		l.note(c, func() error { return c.pullManifest(picked.repository, picked.tag, manifest(picked.content)) })
-		l.note(c, func() error { return c.pull(picked.repository, picked.content) })
-	}
+	l.note(c, func() error { return c.pullManifest(picked.repository, picked.tag, manifest(picked.content)) })
+	l.note(c, func() error { return c.pull(picked.repository, picked.content) })
 }
 
 // push pushes an image, and acknowledges it if all its requests succeed. A failed one ends it: what a

@@ -57,6 +57,9 @@ func newRegistry(t *testing.T, b *backend, storage section, more ...section) *re
 		"health": section{"storagedriver": section{"enabled": true, "interval": "1s", "threshold": 1}},
 	}
 	r.configure(append([]section{{"storage": storage}}, more...)...)
+	if cache, ok := r.configuration["redis"].(section); ok {
+		r.secrets = append(r.secrets, cache["password"].(string))
+	}
 	t.Cleanup(r.end)
 	return r
 }

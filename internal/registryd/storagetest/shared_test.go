@@ -38,29 +38,30 @@ func TestSharedUpload(t *testing.T) {
 // side by side may have.
 func TestSharedDelete(t *testing.T) {
 	each(t, everywhere, func(t *testing.T, b *backend) {
-		t.Run("uncached", func(t *testing.T) { sharedDelete(t, b, section{}, nil) })
-		t.Run("redis", func(t *testing.T) {
-			if missing := redis.Missing(); len(missing) > 0 {
-				t.Skipf("missing: %s", missing)
-			}
-			server, err := redis.Start(t.Context(), redis.Options{})
-			must(t, err)
-			t.Cleanup(server.Close)
-			sharedDelete(t, b, section{
-				"storage": section{"cache": section{"blobdescriptor": "redis"}},
-				"redis":   section{"addrs": []string{server.Address}, "password": server.Password},
-			}, []string{server.Password})
-		})
+		t.Run("uncached", func(t *testing.T) { sharedDelete(t, b, section{}) })
+		t.Run("redis", func(t *testing.T) { sharedDelete(t, b, startRedis(t)) })
 	})
 }
 
-func sharedDelete(t *testing.T, b *backend, cache section, secrets []string) {
+// startRedis starts a cache that registries may share, and returns the sections for it.
+func startRedis(t *testing.T) section {
+	t.Helper()
+	if missing := redis.Missing(); len(missing) > 0 {
+		t.Skipf("missing: %s", missing)
+	}
+	server, err := redis.Start(t.Context(), redis.Options{})
+	must(t, err)
+	t.Cleanup(server.Close)
+	return section{
+		"storage": section{"cache": section{"blobdescriptor": "redis"}},
+		"redis":   section{"addrs": []string{server.Address}, "password": server.Password},
+	}
+}
+
+func sharedDelete(t *testing.T, b *backend, cache section) {
 	t.Helper()
 	storage := b.storage(directory(t), b.address)
-	first, second := startRegistry(t, b, storage, cache), startRegistry(t, b, storage, cache)
-	first.secrets = append(first.secrets, secrets...)
-	second.secrets = append(second.secrets, secrets...)
-	one, other := first.client(), second.client()
+	one, other := startRegistry(t, b, storage, cache).client(), startRegistry(t, b, storage, cache).client()
 	layer := newBlob(t, 'x', mebibyte)
 	image := manifest(layer)
 	must(t, one.pushImage("app", "v1", layer))
