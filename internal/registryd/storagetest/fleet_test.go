@@ -176,8 +176,8 @@ func startHAProxy(t *testing.T, members []*registry) string {
 		"defaults", "  mode http", "  timeout connect 5s", "  timeout client 60s", "  timeout server 60s",
 		// A request that a registry has not taken goes to another one.
 		"  retries 3", "  option redispatch 1",
-		// Of a connection to a registry that is used again and breaks HAProxy tells the client nothing.
-		"  option http-server-close",
+		// HAProxy tells the client nothing of a request that fails on a connection that was used before.
+		"  option httpclose",
 		"listen registry", "  bind " + addresses[0], "  balance roundrobin",
 		"  option httpchk GET /", "  http-check expect status 200",
 		"  http-after-response set-header " + servedBy + " %[srv_name]",
