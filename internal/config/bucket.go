@@ -24,8 +24,8 @@ func (s3 *S3) Use(bucket Bucket) {
 		s3.V4Auth = false
 	}
 	// Services other than Amazon's know no hosts for buckets unless somebody has arranged
-	// for it, and then tells so.
-	s3.ForcePathStyle = bucket.ByPath || !bucket.ByHost && (s3.ForcePathStyle || !s3.amazon())
+	// for it, and then tells so. Signatures of version 2 leave out a bucket in the host name.
+	s3.ForcePathStyle = bucket.ByPath || bucket.OldSignatures || !bucket.ByHost && (s3.ForcePathStyle || !s3.amazon())
 	s3.Accelerate = s3.Accelerate && s3.amazon() && !s3.ForcePathStyle
 	s3.complete()
 }

@@ -299,7 +299,7 @@ func TestParseS3(t *testing.T) {
 			s.Endpoint, s.ForcePathStyle = "[2001:db8::1]:9000", true
 		})},
 		{"S3 endpoint without a scheme, old signatures", bucket(Options{"storage-s3-regionendpoint": "ceph:7480", "storage-s3-skip-v4-auth": false}), s3(func(s *S3) {
-			s.Endpoint, s.V4Auth = "ceph:7480", false
+			s.Endpoint, s.ForcePathStyle, s.V4Auth = "ceph:7480", true, false
 		})},
 		{"S3 texts", bucket(Options{
 			"storage-s3-accesskey": "AK", "storage-s3-secretkey": "SK", "storage-s3-keyid": "key",
@@ -423,27 +423,6 @@ func TestUse(t *testing.T) {
 			}
 			if fault := got.Fault(); fault != "" {
 				t.Error(fault)
-			}
-		})
-	}
-}
-
-func TestBucketHost(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		s3   S3
-		want string
-	}{
-		{"Amazon", S3{Bucket: "images"}, ""},
-		{"Amazon by name", S3{Bucket: "images", Endpoint: "https://s3.eu-central-1.amazonaws.com"}, ""},
-		{"elsewhere", S3{Bucket: "images", Endpoint: "https://s3.example.com:9000/x"}, "images.s3.example.com:9000"},
-		{"without a scheme", S3{Bucket: "images", Endpoint: "ceph:7480"}, "images.ceph:7480"},
-		{"by path", S3{Bucket: "images", Endpoint: "ceph:7480", ForcePathStyle: true}, ""},
-		{"no name of a host", S3{Bucket: "Images", Endpoint: "ceph:7480"}, ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := test.s3.BucketHost(); got != test.want {
-				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}

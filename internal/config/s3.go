@@ -36,27 +36,10 @@ type S3 struct {
 
 func (S3) backend() {}
 
-// BucketHost is the host that a service other than Amazon's is asked at, because the
-// bucket is a part of it; "" if the bucket is in the path of URLs.
-func (s S3) BucketHost() string {
-	// The S3 client writes a bucket that cannot be a host's name into the path.
-	if s.ForcePathStyle || s.Endpoint == "" || s.amazon() || !hostLabel().MatchString(s.Bucket) {
-		return ""
-	}
-	_, host, found := strings.Cut(s.Endpoint, "://")
-	if !found {
-		host = s.Endpoint
-	}
-	host, _, _ = strings.Cut(host, "/")
-	return s.Bucket + "." + host
-}
-
 // amazon says that the service is Amazon's own.
 func (s S3) amazon() bool {
 	return s.Endpoint == "" || strings.Contains(s.Endpoint, "amazonaws.com")
 }
-
-func hostLabel() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`) }
 
 // s3 is what the storage-s3-* options say, whether they ask for S3 or not.
 func (r *reader) s3() S3 {
@@ -103,6 +86,9 @@ func (r *reader) completeS3(s3 *S3) bool {
 		return false
 	}
 	r.checkS3(*s3)
+	// As distribution 2 did at every endpoint: a host for each bucket is there only where
+	// somebody has arranged for it.
+	s3.ForcePathStyle = s3.ForcePathStyle || !s3.amazon()
 	s3.complete()
 	return true
 }

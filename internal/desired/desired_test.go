@@ -269,20 +269,6 @@ func TestEveryFileChangesTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestForSaysWhereABucketIs(t *testing.T) {
-	in := input()
-	in.Config.Storage.Backend = config.S3{Bucket: "images", Endpoint: "https://ceph.example.com", V4Auth: true}
-	want := "Ready at 10.0.0.5:5000 (http). S3 is asked at images.ceph.example.com; if that is no host, set storage-s3-forcepathstyle=true."
-	if got := decide(t, in).Status.Message; got != want {
-		t.Errorf("status\n%s, want\n%s", got, want)
-	}
-	in.Config.Container.Image, in.Facts.Image = "registry:2", Image{Stock: true, Major: 2}
-	in.Config.Storage.Backend = config.S3{Bucket: "images", Endpoint: "https://ceph.example.com", StorageClass: "STANDARD", V4Auth: true}
-	if got, want := decide(t, in).Status.Message, "Ready at 10.0.0.5:5000 (http)."; got != want {
-		t.Errorf("status with an image of version 2\n%s, want\n%s", got, want)
-	}
-}
-
 func TestForKnowsRedisByItsAuthority(t *testing.T) {
 	authority, _ := pair(t, 2030)
 	for _, test := range []struct {

@@ -3,8 +3,6 @@ package desired
 import (
 	"fmt"
 	"strings"
-
-	"docker-registry-operator/internal/config"
 )
 
 // status is what a unit in its desired state says. Other charms' tests look for
@@ -26,9 +24,6 @@ func status(in Input, served serving, name names) Status {
 		notes = append(notes, "The certificate has expired; replace it, clients refuse it.")
 	}
 	notes = append(notes, served.notes...)
-	if note := bucketNote(in); note != "" {
-		notes = append(notes, note)
-	}
 	if note := failoverNote(in); note != "" {
 		notes = append(notes, note)
 	}
@@ -36,15 +31,4 @@ func status(in Input, served serving, name names) Status {
 		notes = append(notes, "Container runtimes reach a registry over TLS only: integrate cert-provider, or set tls-cert-blob and tls-key-blob.")
 	}
 	return Status{Active, strings.Join(notes, " ")}
-}
-
-// bucketNote says at which host S3 is asked where that may be a name that nobody knows:
-// Ceph and MinIO have one for each bucket only where somebody has arranged for it. An
-// image of version 2 asks all but Amazon by path.
-func bucketNote(in Input) string {
-	s3, ok := in.Config.Storage.Backend.(config.S3)
-	if !ok || in.Facts.Image.Major == 2 || s3.BucketHost() == "" {
-		return ""
-	}
-	return fmt.Sprintf("S3 is asked at %s; if that is no host, set storage-s3-forcepathstyle=true.", s3.BucketHost())
 }

@@ -169,7 +169,7 @@ func s3Effects() []effect {
 	return []effect{
 		{option: "storage-s3-bucket", base: s3, value: "b", want: []string{"-storage.s3.bucket: images", "+storage.s3.bucket: b"}},
 		{option: "storage-s3-region", base: s3, value: "b", want: []string{"-storage.s3.region: eu-central-1", "+storage.s3.region: b"}},
-		{option: "storage-s3-regionendpoint", base: s3, value: "http://b", want: []string{"+storage.s3.regionendpoint: http://b"}},
+		{option: "storage-s3-regionendpoint", base: s3, value: "http://b", want: []string{"-storage.s3.forcepathstyle: false", "+storage.s3.regionendpoint: http://b", "+storage.s3.forcepathstyle: true"}},
 		{option: "storage-s3-accesskey", base: keys, value: "b", want: []string{"-storage.s3.accesskey: AK", "+storage.s3.accesskey: b"}},
 		{option: "storage-s3-secretkey", base: keys, value: "b", want: []string{"-storage.s3.secretkey: SK", "+storage.s3.secretkey: b"}},
 		{option: "storage-s3-rootdirectory", base: s3, value: "/b", want: []string{"+storage.s3.rootdirectory: /b"}},

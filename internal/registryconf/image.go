@@ -21,9 +21,6 @@ type image struct {
 	foreign map[string]string
 	// clientRequest says that it can ask for a client certificate without requiring it.
 	clientRequest bool
-	// pathStyle says that it has the bucket in the path of URLs at every endpoint other than
-	// Amazon's, whatever it is told.
-	pathStyle bool
 	// manyRedis says that it takes more of Redis than one server without TLS.
 	manyRedis bool
 }
@@ -35,7 +32,6 @@ func imageOf(stock int) image {
 			name:           "a registry image of version 2",
 			drivers:        []string{"azure", "filesystem", "gcs", "oss", "s3", "swift"},
 			storageClasses: []string{"NONE", "STANDARD", "REDUCED_REDUNDANCY"},
-			pathStyle:      true,
 			sections:       append(commonSections(), "compatibility", "reporting"),
 			foreign: map[string]string{
 				"redis.addrs":                  `must be left out: version 2 takes "redis.addr"`,
@@ -98,9 +94,6 @@ func unserved(in Input) config.Problems {
 		}
 		if !backend.V4Auth && in.Config.Storage.Redirect {
 			complain("storage-redirect-disable", `must be true unless "storage-s3-skip-v4-auth" is: URLs for clients cannot be signed by version 2`)
-		}
-		if !backend.V4Auth && !backend.ForcePathStyle && !image.pathStyle {
-			complain("storage-s3-forcepathstyle", `must be true unless "storage-s3-skip-v4-auth" is: signatures of version 2 leave out a bucket in the host name`)
 		}
 	}
 	if mirror := in.Config.Mirror; mirror != nil && in.Stock == 2 && mirror.TTL != config.DefaultTTL {

@@ -24,8 +24,6 @@ func TestRenderRefusesOptions(t *testing.T) {
 			want: `option "storage-s3-storageclass": must be NONE, STANDARD, REDUCED_REDUNDANCY with a registry image of version 2`},
 		{name: "old signatures and redirects", options: merge(fullS3Options(), config.Options{"storage-redirect-disable": false}),
 			want: `option "storage-redirect-disable": must be true unless "storage-s3-skip-v4-auth" is: URLs for clients cannot be signed by version 2`},
-		{name: "old signatures of host names", options: merge(fullS3Options(), config.Options{"storage-s3-forcepathstyle": false}),
-			want: `option "storage-s3-forcepathstyle": must be true unless "storage-s3-skip-v4-auth" is: signatures of version 2 leave out a bucket in the host name`},
 		{name: "Redis, version 2", options: sentinelOptions(), stock: 2,
 			want: `option "storage-redis-addrs": must be one address with a registry image of version 2; ` +
 				`option "storage-redis-sentinel-master": must be empty with a registry image of version 2; ` +

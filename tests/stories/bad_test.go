@@ -108,10 +108,6 @@ func badStorage() []badOption {
 			`Invalid charm config: option "storage-s3-region": Amazon S3 has no region "eu-north-9"; set another one, or "storage-s3-regionendpoint" for another service`},
 		{"endpoint that is no URL", options{"storage-s3-bucket": "images", "storage-s3-regionendpoint": "s3://ceph"},
 			`Invalid charm config: option "storage-s3-regionendpoint": must be a URL such as "https://s3.example.com:9000"`},
-		{"old signatures of a host name", options{
-			"storage-s3-bucket": "images", "storage-s3-regionendpoint": "https://ceph.example.com", "storage-s3-skip-v4-auth": "false",
-		},
-			`Invalid charm config: option "storage-s3-forcepathstyle": must be true unless "storage-s3-skip-v4-auth" is: signatures of version 2 leave out a bucket in the host name`},
 		{"authority that is none", options{"storage-ca-blob": base64.StdEncoding.EncodeToString([]byte("an authority"))},
 			`Invalid charm config: option "storage-ca-blob": must be PEM, starting with -----BEGIN CERTIFICATE-----`},
 		{"Redis nowhere", options{"storage-cache": "redis"},

@@ -1,6 +1,7 @@
 package swift
 
 import (
+	"flag"
 	"io"
 	"os"
 	"strings"
@@ -62,21 +63,25 @@ func opened(t *testing.T, p Parameters) *driver {
 
 // The suite of distribution for all storage drivers, against real servers.
 func TestSuite(t *testing.T) {
-	for name, options := range map[string]engine.Options{
-		"tempauth": {},
-		"dynamic":  {DynamicOnly: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := parameters(start(t, options))
-			testsuites.Driver(t, func() (storagedriver.StorageDriver, error) { return New(t.Context(), p) }, false)
-		})
-	}
+	t.Run("tempauth", func(t *testing.T) { suite(t, parameters(start(t, engine.Options{}))) })
 	t.Run("keystone", func(t *testing.T) {
 		identity := startKeystone(t)
 		p := parameters(start(t, engine.Options{Keystone: identity}))
 		p.Tenant, p.Domain, p.Region = identity.Project, identity.Domain, identity.Region
-		testsuites.Driver(t, func() (storagedriver.StorageDriver, error) { return New(t.Context(), p) }, false)
+		suite(t, p)
 	})
+	t.Run("dynamic", func(t *testing.T) {
+		// The blob of 5 GiB was written twice already.
+		short := flag.Lookup("test.short").Value
+		before := short.String()
+		check(t, short.Set("true"))
+		defer func() { check(t, short.Set(before)) }()
+		suite(t, parameters(start(t, engine.Options{DynamicOnly: true})))
+	})
+}
+
+func suite(t *testing.T, p Parameters) {
+	testsuites.Driver(t, func() (storagedriver.StorageDriver, error) { return New(t.Context(), p) }, false)
 }
 
 // content is a text of a size whose every part differs from every other.
