@@ -46,16 +46,8 @@ func TestSharedDelete(t *testing.T) {
 // startRedis starts a cache that registries may share, and returns the sections for it.
 func startRedis(t *testing.T) section {
 	t.Helper()
-	if missing := redis.Missing(); len(missing) > 0 {
-		t.Skipf("missing: %s", missing)
-	}
-	server, err := redis.Start(t.Context(), redis.Options{})
-	must(t, err)
-	t.Cleanup(server.Close)
-	return section{
-		"storage": section{"cache": section{"blobdescriptor": "redis"}},
-		"redis":   section{"addrs": []string{server.Address}, "password": server.Password},
-	}
+	server := runRedis(t, redis.Options{})
+	return cachedBy(section{"addrs": []string{server.Address}, "password": server.Password})
 }
 
 func sharedDelete(t *testing.T, b *backend, cache section) {
