@@ -58,7 +58,7 @@ func capture(ctx context.Context, driver storagedriver.StorageDriver, _ map[stri
 	if a.substitute != nil {
 		a.driver = a.substitute
 	}
-	kept := keepingDriver{a.driver}
+	kept := keepingDriver{guardedDriver{a.driver}}
 	if a.App != nil && a.Config.Proxy.RemoteURL != "" {
 		upstream.Open()
 		return &proxyDriver{StorageDriver: kept, state: a.state, served: a.served}, nil
