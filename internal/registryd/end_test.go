@@ -32,6 +32,7 @@ func startUpload(t *testing.T, u *unit, content []byte) *upload {
 	t.Helper()
 	client := newClient()
 	t.Cleanup(client.CloseIdleConnections)
+	before := u.server.Status().Requests
 	response, err := client.Post(u.url("/v2/app/blobs/uploads/"), "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +40,7 @@ func startUpload(t *testing.T, u *unit, content []byte) *upload {
 	if err := response.Body.Close(); err != nil {
 		t.Fatal(err)
 	}
+	await(t, "end of a request", func() bool { return u.server.Status().Requests <= before })
 	reader, writer := io.Pipe()
 	location := response.Header.Get("Location") + "&digest=" + digest.FromBytes(content).String()
 	request, err := http.NewRequestWithContext(context.Background(), "PUT", location, reader)
@@ -51,7 +53,20 @@ func startUpload(t *testing.T, u *unit, content []byte) *upload {
 	if _, err := writer.Write(content[:len(content)/2]); err != nil {
 		t.Fatal(err)
 	}
+	// The server may not have read yet what the client has sent.
+	await(t, "upload", func() bool { return u.server.Status().Requests > before })
 	return up
+}
+
+// await waits until something is so.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for !so() {
+		if t.Context().Err() != nil {
+			t.Fatalf("no %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func put(client *http.Client, request *http.Request) error {

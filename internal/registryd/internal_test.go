@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/health"
 	"github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
 	"github.com/google/go-cmp/cmp"
 )
@@ -159,7 +160,7 @@ func FuzzAdmin(f *testing.F) {
 		}
 		request.URL.Path = target
 		s := newServer(Options{Config: dir, Log: io.Discard})
-		s.current.Store(&generation{number: 1})
+		s.current.Store(&generation{number: 1, app: &application{health: health.NewRegistry()}})
 		s.stopped.Store(true)
 		answer := httptest.NewRecorder()
 		s.adminHandler().ServeHTTP(answer, request)
