@@ -151,7 +151,7 @@ func (a *Application) Refresh(path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot refresh %s: %w", a.name, err)
 	}
-	if err := next.mayReplace(a.revision()); err != nil {
+	if err := next.mayReplace(a.revision(), a.relationsOf(), a.units); err != nil {
 		return fmt.Errorf("cannot refresh %s: %w", a.name, err)
 	}
 	maps.Copy(next.config, next.archive.Config().FilterSettings(a.revision().config))

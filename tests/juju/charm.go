@@ -57,19 +57,21 @@ func (r *revision) settings() charm.Settings {
 	return settings
 }
 
-// mayReplace refuses what Juju refuses at a refresh: an endpoint or a storage that is gone, and a
-// storage that every unit would need and has not.
-func (r *revision) mayReplace(old *revision) error {
+// mayReplace refuses what Juju refuses at a refresh: a charm without an endpoint that is related or a
+// storage that is in use, and one with a storage that every unit would need and has not.
+func (r *revision) mayReplace(old *revision, related []*Relation, units []*Unit) error {
 	now, before := r.archive.Meta(), old.archive.Meta()
 	endpoints := now.CombinedRelations()
-	for name := range before.CombinedRelations() {
-		if _, ok := endpoints[name]; !ok {
-			return fmt.Errorf("would break relation endpoint %q", name)
+	for _, relation := range related {
+		if _, ok := endpoints[relation.endpoint.Name]; !ok && relation.endpoint.Role != charm.RolePeer {
+			return fmt.Errorf("would break relation %q", relation.key)
 		}
 	}
-	for name := range before.Storage {
-		if _, ok := now.Storage[name]; !ok {
-			return fmt.Errorf("existing storage %q removed", name)
+	for _, u := range units {
+		for _, instance := range u.storage {
+			if _, ok := now.Storage[instance.name]; !ok {
+				return fmt.Errorf("in-use storage %q removed", instance.name)
+			}
 		}
 	}
 	for name, storage := range now.Storage {
