@@ -111,23 +111,26 @@ func (s *site) bucket(tellKeys, changeKeys func(r *juju.Relation)) {
 	}
 	tellKeys(r)
 	s.settle()
-	s.wantBucket(stored, "first-key")
+	s.wantBucket(stored, "first-key", "")
 	for _, u := range s.app.Units() {
 		// One more call than for other relations: the secret.
 		s.wantQuiet(u, 2)
 	}
 	changeKeys(r)
 	s.settle()
-	s.wantBucket(stored, "second-key")
+	s.wantBucket(stored, "second-key", "")
 	s.set(map[string]string{"storage-s3-bucket": "mine", "storage-s3-region": "eu-central-1"})
 	s.wantStatuses("active: Ready at ADDRESS:5000 (http). Storage is from the options; s3-credentials is not used.")
 	s.reset("storage-s3-bucket", "storage-s3-region")
-	s.wantBucket(stored, "second-key")
+	// Nobody could count what is in either of the two.
+	const mine = ` Images may stay in s3 bucket "mine" at eu-central-1.`
+	s.wantBucket(stored, "second-key", mine)
 	s.must(stored.server.Close())
 	s.wantFailure("blocked: storage fails: ")
 	r.Remove()
 	s.settle()
-	s.wantStatuses("active: Ready at ADDRESS:5000 (http).")
+	theirs := ` Images may stay in s3 bucket "images" at ` + strings.TrimPrefix(stored.url, "https://") + ` below "registry".`
+	s.wantStatuses("active: Ready at ADDRESS:5000 (http)." + mine + theirs)
 	if diff := cmp.Diff(before, s.rendered()); diff != "" {
 		s.t.Errorf("what registries are told (-before +after):\n%s", diff)
 	}
@@ -170,13 +173,14 @@ func (s *site) wantStatuses(want string) {
 	}
 }
 
-// wantBucket wants every unit to use the bucket with a secret key, and to trust its authority.
-func (s *site) wantBucket(stored *store, secret string) {
+// wantBucket wants every unit to use the bucket with a secret key, to trust its authority, and to say
+// what is in other storage.
+func (s *site) wantBucket(stored *store, secret, left string) {
 	s.t.Helper()
 	for before := stored.asked.Load(); stored.asked.Load() == before; time.Sleep(10 * time.Millisecond) {
 		s.must(s.ctx.Err())
 	}
-	s.wantStatuses("active: Ready at ADDRESS:5000 (http).")
+	s.wantStatuses("active: Ready at ADDRESS:5000 (http)." + left)
 	for _, u := range s.app.Units() {
 		text, err := os.ReadFile(u.Machine().Path("/etc/docker/registry/config.yml"))
 		s.must(err)
