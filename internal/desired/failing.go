@@ -53,7 +53,7 @@ func adviceOn(reason string) string {
 		{"AccessDenied", rights},
 		{"Forbidden", rights},
 		{"x509: certificate signed by unknown authority", `set option "storage-ca-blob" to its authority`},
-		{"no such host", `mend the name in the options, or set option "storage-s3-forcepathstyle" to true if the bucket stands before it`},
+		{"no such host", "mend the name in the options"},
 	} {
 		if strings.Contains(reason, known.part) {
 			return known.advice
