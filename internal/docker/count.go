@@ -2,20 +2,14 @@ package docker
 
 import (
 	"context"
-	"time"
 
 	"docker-registry-operator/internal/desired"
 )
-
-// countTimeout bounds the counting of repositories, for which a registry takes 20 s.
-const countTimeout = 30 * time.Second
 
 // Repositories asks the unit's running registry how many repositories its storage holds,
 // if it serves with config.yml of this digest. The count is not known from an image
 // without an admin socket, nor if nobody answers.
 func (e *Engine) Repositories(ctx context.Context, unit, config string) desired.Count {
-	ctx, cancel := context.WithTimeout(ctx, countTimeout)
-	defer cancel()
 	own, err := e.own(ctx, unit)
 	if err != nil {
 		return desired.Count{}
@@ -24,9 +18,8 @@ func (e *Engine) Repositories(ctx context.Context, unit, config string) desired.
 		if !b.running() || b.retiring() || b.labels[labelSocket] == "" {
 			continue
 		}
-		counted, err := b.admin().Repositories(ctx)
-		if err == nil && counted.Config == config {
-			return desired.Count{Known: true, Repositories: counted.Count, More: counted.More}
+		if count := b.admin().Count(ctx, config); count.Known {
+			return count
 		}
 	}
 	return desired.Count{}

@@ -66,7 +66,7 @@ func (c *change) refresh(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.accept(status)
+	return status.Accept(c.spec.workload.Config, &c.outcome)
 }
 
 func (c *change) reload(ctx context.Context) (admin.Status, error) {
@@ -80,19 +80,6 @@ func (c *change) reload(ctx context.Context) (admin.Status, error) {
 	return status, err
 }
 
-// accept takes the status of a registry that serves for the outcome.
-func (c *change) accept(status admin.Status) error {
-	if want := c.spec.workload.Config; status.Config != want {
-		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
-	}
-	c.outcome.Version, c.outcome.Writing = status.Version, status.Writes > 0
-	c.outcome.Failing = status.Failing
-	if from := status.Upstream; from != nil {
-		c.outcome.Upstream = desired.Upstream{Problem: desired.UpstreamProblem(from.Problem), Reason: from.Reason}
-	}
-	return nil
-}
-
 // await waits until the target, which has just been started, serves.
 func (c *change) await(ctx context.Context) (serves bool, err error) {
 	before, err := c.api.ContainerInspect(ctx, c.target.id)
@@ -102,7 +89,7 @@ func (c *change) await(ctx context.Context) (serves bool, err error) {
 	for end := time.Now().Add(c.patience); time.Now().Before(end); {
 		status, err := c.probe(ctx)
 		if err == nil {
-			return true, c.accept(status)
+			return true, status.Accept(c.spec.workload.Config, &c.outcome)
 		}
 		now, err := c.api.ContainerInspect(ctx, c.target.id)
 		if err != nil {

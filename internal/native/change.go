@@ -96,7 +96,7 @@ func (c *change) refresh(ctx context.Context, s service) error {
 			return err
 		}
 	}
-	return c.accept(status)
+	return status.Accept(c.workload.Config, &c.outcome)
 }
 
 func (c *change) reload(ctx context.Context, s service) (admin.Status, error) {
@@ -108,19 +108,6 @@ func (c *change) reload(ctx context.Context, s service) (admin.Status, error) {
 		return admin.Status{}, &desired.Refused{Reason: refused.Reason}
 	}
 	return status, err
-}
-
-// accept takes the status of a registry that serves for the outcome.
-func (c *change) accept(status admin.Status) error {
-	if want := c.workload.Config; status.Config != want {
-		return fmt.Errorf("registry serves configuration %s although %s was written", status.Config, want)
-	}
-	c.outcome.Version, c.outcome.Writing = status.Version, status.Writes > 0
-	c.outcome.Failing = status.Failing
-	if from := status.Upstream; from != nil {
-		c.outcome.Upstream = desired.Upstream{Problem: desired.UpstreamProblem(from.Problem), Reason: from.Reason}
-	}
-	return nil
 }
 
 func (c *change) probe(ctx context.Context, s service) (admin.Status, error) {
@@ -204,7 +191,7 @@ func (c *change) await(ctx context.Context, s service) error {
 	for end := time.Now().Add(c.patience); time.Now().Before(end); {
 		status, err := c.probe(ctx, s)
 		if err == nil {
-			return c.accept(status)
+			return status.Accept(c.workload.Config, &c.outcome)
 		}
 		reason, failed, err := c.supervisor.failed(ctx, s)
 		if err != nil {

@@ -62,6 +62,7 @@ func allowed() map[string][]string {
 		"internal/relation":      {"internal/config"},
 		"internal/htpasswd":      {"internal/config"},
 		"internal/image":         {"internal/config"},
+		"internal/admin":         {"internal/desired"},
 		"internal/juju":          adapter,
 		"internal/local":         adapter,
 		"internal/host":          adapter,
