@@ -3,6 +3,7 @@ module docker-registry-operator/tests
 go 1.26.0
 
 require (
+	docker-registry-operator/tests/engine v0.0.0
 	github.com/google/go-cmp v0.7.0
 	github.com/juju/charm/v12 v12.1.1
 	github.com/juju/clock v1.1.1
@@ -21,7 +22,6 @@ require (
 )
 
 require (
-	docker-registry-operator/tests/engine v0.0.0
 	github.com/aws/aws-sdk-go-v2 v1.32.5 // indirect
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.5.4 // indirect
 	github.com/aws/aws-sdk-go-v2/config v1.26.2 // indirect

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+
+	"docker-registry-operator/tests/engine/process"
 )
 
 // Charm packs the project's charm for this machine as a person would, and returns its path. It is safe
@@ -21,7 +23,7 @@ func Charm(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(build, 0o755); err != nil {
 		return "", fmt.Errorf("cannot pack charm: %w", err)
 	}
-	unlock, err := lock(filepath.Join(build, ".charm.lock"))
+	unlock, err := process.Lock(filepath.Join(build, ".charm.lock"))
 	if err != nil {
 		return "", fmt.Errorf("cannot pack charm: %w", err)
 	}

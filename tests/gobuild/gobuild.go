@@ -10,7 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"docker-registry-operator/tests/engine/process"
 )
 
 // Program compiles the main package pkg into the build directory of the module that the working
@@ -25,7 +26,7 @@ func Program(ctx context.Context, pkg string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("cannot build %s: %w", pkg, err)
 	}
-	unlock, err := lock(filepath.Join(dir, ".lock"))
+	unlock, err := process.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
 		return "", fmt.Errorf("cannot build %s: %w", pkg, err)
 	}
@@ -47,18 +48,4 @@ func moduleRoot(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("cannot find module: %w", err)
 	}
 	return filepath.Dir(strings.TrimSpace(string(out))), nil
-}
-
-// lock holds an exclusive lock on the named file until the function that it returns is called or
-// the process ends.
-func lock(name string) (func(), error) {
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		_ = file.Close()
-		return nil, fmt.Errorf("cannot lock %s: %w", name, err)
-	}
-	return func() { _ = file.Close() }, nil
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"docker-registry-operator/tests/engine/process"
 )
 
 // Stock compiles distribution's own registry, of the version that the project uses, into the build
@@ -31,7 +33,7 @@ func stock(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lock(filepath.Join(dir, ".lock"))
+	unlock, err := process.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
 		return "", err
 	}

@@ -7,7 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"docker-registry-operator/tests/engine/process"
 )
 
 // What is built, and of which version: another may answer differently.
@@ -24,7 +25,7 @@ func Program(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("cannot build versitygw: %w", err)
 	}
-	unlock, err := lock(filepath.Join(dir, ".lock"))
+	unlock, err := process.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
 		return "", fmt.Errorf("cannot build versitygw: %w", err)
 	}
@@ -39,18 +40,4 @@ func Program(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("cannot build versitygw: %w\n%s", err, out)
 	}
 	return program, nil
-}
-
-// lock holds an exclusive lock on the named file until the function that it returns is called or the
-// process ends.
-func lock(name string) (func(), error) {
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		_ = file.Close()
-		return nil, fmt.Errorf("cannot lock %s: %w", name, err)
-	}
-	return func() { _ = file.Close() }, nil
 }

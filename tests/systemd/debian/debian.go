@@ -14,7 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+
+	"docker-registry-operator/tests/engine/process"
 )
 
 // A System is the same for all tests, which must not write to it.
@@ -52,14 +53,11 @@ func Make(ctx context.Context, dir string) (System, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return System{}, err
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, ".debian.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	unlock, err := process.Lock(filepath.Join(dir, ".debian.lock"))
 	if err != nil {
 		return System{}, err
 	}
-	defer func() { _ = lock.Close() }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return System{}, fmt.Errorf("cannot lock %s: %w", lock.Name(), err)
-	}
+	defer unlock()
 	// The go command passes by directories that begin with a dot.
 	home := filepath.Join(dir, ".debian-"+from.digest())
 	if _, err := os.Stat(home); err == nil {
