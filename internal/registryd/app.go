@@ -59,6 +59,9 @@ func capture(ctx context.Context, driver storagedriver.StorageDriver, _ map[stri
 		a.driver = a.substitute
 	}
 	kept := keepingDriver{guardedDriver{a.driver}}
+	if a.App != nil && a.driver.Name() == s3Name {
+		kept.StorageDriver = newPartDriver(kept.StorageDriver, a.Config.Storage.Parameters())
+	}
 	if a.App != nil && a.Config.Proxy.RemoteURL != "" {
 		upstream.Open()
 		return &proxyDriver{StorageDriver: kept, state: a.state, served: a.served}, nil
