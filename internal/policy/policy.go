@@ -51,6 +51,13 @@ func (p Policy) AllowsSome(user string, action Action) bool {
 	})
 }
 
+// AllowsAll reports whether user may take action on every repository by one rule.
+func (p Policy) AllowsAll(user string, action Action) bool {
+	return slices.ContainsFunc(p.rules, func(r rule) bool {
+		return r.concerns(user) && slices.Contains(r.actions, action) && r.glob.open && r.glob.prefix == ""
+	})
+}
+
 // Anonymous reports whether the policy allows anything to who has not signed in.
 func (p Policy) Anonymous() bool {
 	return slices.ContainsFunc(p.rules, func(r rule) bool { return r.who == anonymous })

@@ -82,6 +82,9 @@ func TestSome(t *testing.T) {
 	if parsed.AllowsSome("", policy.List) || !parsed.AllowsSome("ci", policy.List) || parsed.AllowsSome("ci", policy.Delete) {
 		t.Error("it is not known who may do something at all")
 	}
+	if !parsed.AllowsAll("ci", policy.List) || parsed.AllowsAll("ci", policy.Push) || parsed.AllowsAll("", policy.List) {
+		t.Error("it is not known who may do something everywhere")
+	}
 }
 
 func TestUnknown(t *testing.T) {
