@@ -71,7 +71,9 @@ func capture(ctx context.Context, driver storagedriver.StorageDriver, _ map[stri
 
 // build constructs the application. distribution reports bad configuration by a panic.
 func (a *application) build(ctx context.Context, conf *configuration.Configuration) (err error) {
-	registerDrivers()
+	if err := registerDrivers(); err != nil {
+		return err
+	}
 	if err := registerCapture(); err != nil {
 		return fmt.Errorf("cannot prepare storage: %w", err)
 	}

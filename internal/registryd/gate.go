@@ -2,12 +2,15 @@ package registryd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 	"github.com/distribution/distribution/v3/registry/auth"
 	"github.com/sirupsen/logrus"
+
+	rights "docker-registry-operator/internal/registryd/access"
 )
 
 // gate asks the access controller of an application about the requests that the server
@@ -40,10 +43,7 @@ func newGate(app *application, log *logrus.Entry) (*gate, error) {
 // Admit reports whether r may have all of access, and whose request it is. If it may not,
 // it has been answered. The headers of every answer are set in either case.
 func (g *gate) Admit(w http.ResponseWriter, r *http.Request, access ...auth.Access) (user string, ok bool) {
-	w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
-	for name, values := range g.headers {
-		w.Header()[name] = append(w.Header()[name], values...)
-	}
+	g.setHeaders(w)
 	if g.controller == nil {
 		return "", true
 	}
@@ -53,6 +53,31 @@ func (g *gate) Admit(w http.ResponseWriter, r *http.Request, access ...auth.Acce
 	}
 	g.refuse(r.Context(), w, r, err, access)
 	return "", false
+}
+
+func (g *gate) setHeaders(w http.ResponseWriter) {
+	w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
+	for name, values := range g.headers {
+		w.Header()[name] = append(w.Header()[name], values...)
+	}
+}
+
+// AdmitToCatalog reports whether r may have the catalog, and which repositories it may show. It is Admit
+// otherwise.
+func (g *gate) AdmitToCatalog(w http.ResponseWriter, r *http.Request) (visible func(repository string) bool, ok bool) {
+	catalog := auth.Access{Resource: auth.Resource{Type: "registry", Name: "catalog"}, Action: "*"}
+	controller, ours := g.controller.(*rights.Controller)
+	if !ours {
+		_, ok := g.Admit(w, r, catalog)
+		return func(string) bool { return true }, ok
+	}
+	g.setHeaders(w)
+	visible, err := controller.Visible(r)
+	if err != nil {
+		g.refuse(r.Context(), w, r, err, []auth.Access{catalog})
+		return nil, false
+	}
+	return visible, true
 }
 
 // refuse answers as distribution's application does.
@@ -66,7 +91,11 @@ func (g *gate) refuse(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	log.Warn("error authorizing context")
 	challenge.SetHeaders(r, w)
-	_ = errcode.ServeJSON(w, errcode.ErrorCodeUnauthorized.WithDetail(access)) // a client that is gone needs no answer
+	code := errcode.ErrorCodeUnauthorized
+	if refused := (*rights.Refusal)(nil); errors.As(err, &refused) {
+		code = refused.Code
+	}
+	_ = errcode.ServeJSON(w, code.WithDetail(access)) // a client that is gone needs no answer
 }
 
 // access is what method needs of the repository of that name, as distribution asks for it.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	rights "docker-registry-operator/internal/registryd/access"
 	"docker-registry-operator/internal/registryd/journal"
 	"docker-registry-operator/internal/registryd/tlsconf"
 	"docker-registry-operator/internal/registryd/upstream"
@@ -25,6 +26,8 @@ type generation struct {
 	logger *logrus.Entry
 	tls    *tlsconf.Setup
 	app    *application
+	// rights is the server's own control of access, nil if the configuration wants none or another.
+	rights *rights.Controller
 	// upstream is what the registry is a cache of, nil if it is none.
 	upstream *upstream.Upstream
 	started  time.Time
@@ -65,9 +68,16 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 	if previous != nil && sameMemory(previous, g) {
 		g.app.substitute = previous.app.driver
 	}
-	if err := g.app.build(ctx, forApp(conf.Configuration, s.secret, g.upstream)); err != nil {
+	forApp := forApp(conf.Configuration, s.secret, g.upstream)
+	forApp.Auth = rights.Equip(forApp, s.memory, g.logger)
+	if err := g.app.build(ctx, forApp); err != nil {
 		return nil, fmt.Errorf("cannot build the registry: %w", err)
 	}
+	gate, err := newGate(g.app, g.logger)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot control access: %w", err), g.app.close())
+	}
+	g.rights, _ = gate.controller.(*rights.Controller)
 	g.sink = s.notifier.acquire(conf.Notifications)
 	if err := g.app.redirectEvents(g.sink); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot send notifications: %w", err), g.close())

@@ -8,6 +8,7 @@ import (
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 	gorilla "github.com/gorilla/handlers"
 
+	rights "docker-registry-operator/internal/registryd/access"
 	"docker-registry-operator/internal/registryd/journal"
 )
 
@@ -15,11 +16,17 @@ import (
 // recovery, health, and an answer at / that shows that the server is up.
 func (g *generation) chain(accessLog io.Writer) http.Handler {
 	handler := acknowledged(g.app)
+	if g.rights != nil {
+		handler = rights.Corrected(handler)
+	}
 	if g.upstream != nil {
 		handler = g.upstream.Serve(handler)
 	}
 	if g.HTTP.Debug.Addr != "" && g.HTTP.Debug.Prometheus.Enabled {
 		handler = instrument(g.HTTP.Prefix, handler)
+	}
+	if g.rights != nil {
+		handler = g.rights.Tokens(handler)
 	}
 	handler = alive(handler)
 	handler = g.healthy(handler)

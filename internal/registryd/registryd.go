@@ -16,6 +16,7 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/sirupsen/logrus"
 
+	rights "docker-registry-operator/internal/registryd/access"
 	"docker-registry-operator/internal/registryd/journal"
 	"docker-registry-operator/internal/registryd/listen"
 	"docker-registry-operator/internal/registryd/tlsconf"
@@ -37,6 +38,7 @@ type Options struct {
 type Server struct {
 	options  Options
 	secret   string
+	memory   *rights.Memory
 	journal  *journal.Journal
 	log      *slog.Logger
 	issuers  tlsconf.Issuers
@@ -101,6 +103,7 @@ func newServer(options Options) *Server {
 	s := &Server{
 		options: options,
 		secret:  newSecret(),
+		memory:  rights.NewMemory(),
 		journal: journal.New(options.Log),
 		changed: make(chan struct{}, 1),
 		retire:  make(chan struct{}),

@@ -1,0 +1,98 @@
+package access
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// passwords are the users of a password file, each with the hash of its line.
+type passwords struct {
+	lines map[string]string
+	// nobody is the hash for users that there are not. It takes as long as the dearest of the file.
+	nobody string
+}
+
+// parsePasswords reads lines of user:hash, as the stock registry does. Errors do not show a line, which
+// may hold a password where somebody forgot to hash it.
+func parsePasswords(content []byte) (*passwords, error) {
+	parsed := &passwords{lines: make(map[string]string)}
+	cost, number := bcrypt.MinCost, 0
+	for raw := range bytes.Lines(content) {
+		number++
+		line := strings.TrimSpace(string(raw))
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		user, hash, found := strings.Cut(line, ":")
+		if !found {
+			return nil, fmt.Errorf("line %d has no colon; write user:bcrypt hash", number)
+		}
+		parsed.lines[user] = hash
+		if its, err := bcrypt.Cost([]byte(hash)); err == nil {
+			cost = max(cost, its)
+		}
+	}
+	parsed.nobody = fmt.Sprintf("$2a$%02d$%s", cost, strings.Repeat("A", 53))
+	return parsed, nil
+}
+
+// hash is what the password of user is compared with. Users with what is not bcrypt can no more sign in
+// than those who are not there.
+func (p *passwords) hash(user string) (hash string, known bool) {
+	line, known := p.lines[user]
+	if _, err := bcrypt.Cost([]byte(line)); err != nil || user == "" {
+		return p.nobody, false
+	}
+	return line, known
+}
+
+// users are those of a file, which may be replaced at any time.
+type users struct {
+	path string // "" for no users
+
+	mu      sync.Mutex
+	changed time.Time
+	size    int64
+	parsed  *passwords
+}
+
+// current reads the file anew if it is another one than before.
+func (u *users) current() (*passwords, error) {
+	if u.path == "" {
+		return &passwords{}, nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	info, err := os.Stat(u.path)
+	if err != nil {
+		return nil, u.unread(err)
+	}
+	if u.parsed != nil && info.ModTime().Equal(u.changed) && info.Size() == u.size {
+		return u.parsed, nil
+	}
+	content, err := os.ReadFile(u.path)
+	if err != nil {
+		return nil, u.unread(err)
+	}
+	parsed, err := parsePasswords(content)
+	if err != nil {
+		return nil, u.unread(err)
+	}
+	u.parsed, u.changed, u.size = parsed, info.ModTime(), info.Size()
+	return parsed, nil
+}
+
+func (u *users) unread(cause error) error {
+	if failed := (*fs.PathError)(nil); errors.As(cause, &failed) {
+		cause = failed.Err
+	}
+	return fmt.Errorf("cannot read password file %q: %v", u.path, cause)
+}
