@@ -12,6 +12,7 @@ import (
 	"docker-registry-operator/tests/authority"
 	"docker-registry-operator/tests/clients"
 	"docker-registry-operator/tests/juju"
+	"docker-registry-operator/tests/machine"
 	"docker-registry-operator/tests/provider"
 )
 
@@ -22,8 +23,14 @@ const (
 	plainNote = "Container runtimes reach a registry over TLS only: integrate cert-provider, or set tls-cert-blob and tls-key-blob."
 )
 
-// node makes a machine with a containerd and the certificate of a cluster.
+// node makes a machine with a containerd.
 func (s *site) node(t *testing.T) *clients.Containerd {
+	t.Helper()
+	return newNode(t, s.machine(t, "node", false))
+}
+
+// newNode gives a machine a containerd and the certificate of a cluster.
+func newNode(t *testing.T, m *machine.Machine) *clients.Containerd {
 	t.Helper()
 	cluster, err := authority.New()
 	check(t, err)
@@ -34,7 +41,7 @@ func (s *site) node(t *testing.T) *clients.Containerd {
 		files[i], err = base64.StdEncoding.DecodeString(options[option])
 		check(t, err)
 	}
-	containerd, err := clients.NewContainerd(s.machine(t, "node", false), files[0], files[1], files[2])
+	containerd, err := clients.NewContainerd(m, files[0], files[1], files[2])
 	check(t, err)
 	return containerd
 }
