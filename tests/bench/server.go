@@ -35,6 +35,7 @@ type server struct {
 	name, url string
 	storage   string // the driver's part of the configuration; "" keeps images in dir
 	dir       string
+	lock      *lock // TLS, and a password perhaps; nil for neither
 	cmd       *exec.Cmd
 	words     *bytes.Buffer
 	blobs     map[int]string // digests by size
@@ -99,10 +100,14 @@ func startServer(ctx context.Context, program, storage string) (*server, time.Du
 	if err != nil {
 		return nil, 0, err
 	}
-	s := &server{name: program, storage: storage, dir: dir, words: &bytes.Buffer{}, blobs: make(map[int]string)}
+	return begin(ctx, &server{name: program, storage: storage, dir: dir})
+}
+
+func begin(ctx context.Context, s *server) (*server, time.Duration, error) {
+	s.words, s.blobs = &bytes.Buffer{}, make(map[int]string)
 	took, err := s.start(ctx)
 	if err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("cannot start %s: %w: %s", program, err, s.words), s.close())
+		return nil, 0, errors.Join(fmt.Errorf("cannot start %s: %w: %s", s.name, err, s.words), s.close())
 	}
 	return s, took, nil
 }
@@ -118,10 +123,14 @@ func (s *server) start(ctx context.Context) (time.Duration, error) {
 		storage = fmt.Sprintf("filesystem: {rootdirectory: %s}", filepath.Join(s.dir, "data"))
 	}
 	text := fmt.Sprintf(configuration, storage, address)
+	s.url = "http://" + address
+	if s.lock != nil {
+		text = s.lock.configure(text)
+		s.url = s.lock.url(address)
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return 0, err
 	}
-	s.url = "http://" + address
 	s.cmd = exec.CommandContext(ctx, s.name, "serve", config)
 	s.cmd.Env = []string{"OTEL_TRACES_EXPORTER=none"}
 	s.cmd.Stderr = s.words
@@ -146,7 +155,7 @@ func (s *server) answers(ctx context.Context) bool {
 		return false
 	}
 	request.Close = true
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := s.client(1).Do(request)
 	if err != nil {
 		return false
 	}
@@ -160,6 +169,15 @@ func (s *server) close() error {
 		_ = s.cmd.Wait()
 	}
 	return os.RemoveAll(s.dir)
+}
+
+// client is for so many connections to the registry.
+func (s *server) client(connections int) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: connections, DisableCompression: true}
+	if s.lock != nil {
+		transport.TLSClientConfig = s.lock.trust
+	}
+	return &http.Client{Transport: transport}
 }
 
 // forgetPeak makes peak begin anew.

@@ -102,8 +102,8 @@ func (w workload) run(ctx context.Context, s *server) (float64, error) {
 	if err := s.forgetPeak(); err != nil {
 		return 0, err
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: w.clients, DisableCompression: true}
-	defer transport.CloseIdleConnections()
+	client := s.client(w.clients)
+	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, period)
 	defer cancel()
 	var done atomic.Int64
@@ -113,7 +113,7 @@ func (w workload) run(ctx context.Context, s *server) (float64, error) {
 	for i := range errs {
 		clients.Go(func() {
 			for errs[i] == nil && ctx.Err() == nil {
-				errs[i] = w.do(ctx, &http.Client{Transport: transport}, s, &done)
+				errs[i] = w.do(ctx, client, s, &done)
 			}
 			if ctx.Err() != nil {
 				errs[i] = nil // the period was over
@@ -128,9 +128,11 @@ func (w workload) run(ctx context.Context, s *server) (float64, error) {
 
 // fill gives a registry what is pulled from it.
 func (s *server) fill(ctx context.Context) error {
+	client := s.client(1)
+	defer client.CloseIdleConnections()
 	var err error
 	for _, size := range []int{small, middle, large} {
-		if s.blobs[size], err = push(ctx, http.DefaultClient, s, size); err != nil {
+		if s.blobs[size], err = push(ctx, client, s, size); err != nil {
 			return err
 		}
 	}
@@ -149,7 +151,7 @@ func (s *server) fill(ctx context.Context) error {
 		return err
 	}
 	request.Header.Set("Content-Type", manifestType)
-	_, err = exchange(http.DefaultClient, request, http.StatusCreated)
+	_, err = exchange(client, request, http.StatusCreated)
 	return err
 }
 
