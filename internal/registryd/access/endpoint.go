@@ -134,7 +134,7 @@ func (c *Controller) giveToken(w http.ResponseWriter, asked tokenRequest) error 
 	if err != nil {
 		return err
 	}
-	count("TOKEN")
+	count(tokenGiven)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that is gone needs no answer
 		"token": token, "access_token": token, "scope": formatScopes(granted),

@@ -41,6 +41,9 @@ const (
 	undecided  outcome = "undecided"
 )
 
+// good says that they are right.
+func (o outcome) good() bool { return o == known || o == verified }
+
 // A Memory is what is known of credentials. It outlives configurations: what it knows is bound to the
 // line of the password file, so that a line which changes is forgotten with it, and a reload that changes
 // none costs nothing.
@@ -137,12 +140,14 @@ func (m *Memory) compute(ctx context.Context, id digest, try attempt) (outcome, 
 
 // digest stands for credentials; without the key it tells nothing of them.
 func (m *Memory) digest(parts ...string) (id digest) {
-	mac := hmac.New(sha256.New, m.key)
+	var text []byte
 	for _, part := range parts {
 		// The length keeps "ab"+"c" apart from "a"+"bc".
-		_ = binary.Write(mac, binary.BigEndian, uint32(len(part)))
-		mac.Write([]byte(part))
+		text = binary.BigEndian.AppendUint32(text, uint32(len(part)))
+		text = append(text, part...)
 	}
+	mac := hmac.New(sha256.New, m.key)
+	mac.Write(text)
 	mac.Sum(id[:0])
 	return id
 }

@@ -16,8 +16,11 @@ func (c *Controller) verify(r *http.Request, user, password string) error {
 	}
 	hash, exists := known.hash(user)
 	try := attempt{user: user, password: password, hash: hash, exists: exists, address: clientAddress(r.RemoteAddr)}
-	verified, err := c.memory.check(r.Context(), try)
-	count(string(verified))
+	found, err := c.memory.check(r.Context(), try)
+	count(string(found))
+	if err == nil && found.good() {
+		return nil
+	}
 	log := c.log.WithField("auth.user.name", shortened(user)).WithField("http.request.remoteaddr", r.RemoteAddr)
 	switch {
 	case errors.Is(err, errBusy):
@@ -27,11 +30,9 @@ func (c *Controller) verify(r *http.Request, user, password string) error {
 		return c.unauthorized("client is gone")
 	case err != nil:
 		return err
-	case verified == wrong:
-		log.Warn("wrong user or password")
-		return c.unauthorized("wrong user or password")
-	case verified == wrongAgain:
+	case found == wrongAgain:
 		return c.unauthorized("wrong user or password, the same as before")
 	}
-	return nil
+	log.Warn("wrong user or password")
+	return c.unauthorized("wrong user or password")
 }
