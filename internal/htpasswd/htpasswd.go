@@ -14,13 +14,26 @@ import (
 	"docker-registry-operator/internal/config"
 )
 
-// Cost is the bcrypt cost of new files. It suits registries that compute bcrypt at
-// every request; docs/decisions/bcrypt-cost.md says what it is weighed against.
-const Cost = 5
+// The bcrypt costs of new files; docs/decisions/bcrypt-cost.md says what they are weighed
+// against.
+const (
+	// Cost is for the registry that the charm carries, which remembers whom it let in.
+	Cost = 10
+	// StockCost is for others, which compute bcrypt at every request.
+	StockCost = 5
+)
+
+// CostFor is the cost for the registry of option registry-image, which is "" for the one
+// that the charm carries.
+func CostFor(image string) int {
+	if image == "" {
+		return Cost
+	}
+	return StockCost
+}
 
 // Keep is the password file for one user: current as it is, if it holds that user
-// with this password at this cost or a higher one and nobody else, otherwise a new
-// one. A new one differs each time, because bcrypt is salted.
+// with this password at this cost and nobody else, otherwise a new one. A new one differs each time, because bcrypt is salted.
 func Keep(current []byte, user string, password config.Secret, cost int) ([]byte, error) {
 	if holds(current, user, password, cost) {
 		return current, nil
@@ -39,7 +52,7 @@ func holds(file []byte, user string, password config.Secret, cost int) bool {
 	if !found || !colon || name != user || strings.ContainsAny(hash, ":\r\n") {
 		return false
 	}
-	if has, err := bcrypt.Cost([]byte(hash)); err != nil || has < cost {
+	if has, err := bcrypt.Cost([]byte(hash)); err != nil || has != cost {
 		return false
 	}
 	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password.Reveal())) == nil

@@ -49,7 +49,7 @@ func (o *Operator) read(ctx context.Context, conf config.Config, storage string)
 	if facts.Files, err = o.certificateFiles(conf.TLS); err != nil {
 		return desired.Input{}, err
 	}
-	if facts.Htpasswd, err = o.htpasswd(conf.Auth.Basic, facts.Secret); err != nil {
+	if facts.Htpasswd, err = o.htpasswd(conf.Auth.Basic, facts.Secret, htpasswd.CostFor(conf.Container.Image)); err != nil {
 		return desired.Input{}, err
 	}
 	if facts.Stopped, err = o.stopped(); err != nil {
@@ -132,7 +132,7 @@ func (o *Operator) certificateFiles(tls config.TLS) (map[string][]byte, error) {
 
 // htpasswd is the password file of today if it still verifies, else a new one.
 // Verifying costs as much as a login, so a record says that it was done.
-func (o *Operator) htpasswd(basic *config.Basic, key config.Secret) ([]byte, error) {
+func (o *Operator) htpasswd(basic *config.Basic, key config.Secret, cost int) ([]byte, error) {
 	const record = "htpasswd-verified"
 	if basic == nil {
 		return nil, o.Host.SetRecord(record, "")
@@ -145,12 +145,12 @@ func (o *Operator) htpasswd(basic *config.Basic, key config.Secret) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	if verified == htpasswd.Marker(key, basic.User, basic.Password, htpasswd.Cost, current) {
+	if verified == htpasswd.Marker(key, basic.User, basic.Password, cost, current) {
 		return current, nil
 	}
-	content, err := htpasswd.Keep(current, basic.User, basic.Password, htpasswd.Cost)
+	content, err := htpasswd.Keep(current, basic.User, basic.Password, cost)
 	if err != nil {
 		return nil, err
 	}
-	return content, o.Host.SetRecord(record, htpasswd.Marker(key, basic.User, basic.Password, htpasswd.Cost, content))
+	return content, o.Host.SetRecord(record, htpasswd.Marker(key, basic.User, basic.Password, cost, content))
 }

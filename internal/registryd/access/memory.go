@@ -72,7 +72,7 @@ func NewMemory() *Memory {
 	_, _ = rand.Read(key) // it never fails
 	return &Memory{
 		key: key, right: newLRU[digest, struct{}](), wrong: newLRU[digest, struct{}](),
-		// At least half of the processors are left for requests.
+		// Half of the processors, less what the slow lane takes, are left for requests.
 		fresh:   newLane(max(1, runtime.GOMAXPROCS(0)/2), freshWaiting),
 		slow:    newLane(1, slowWaiting),
 		guesses: newGuesses(time.Now),
@@ -96,11 +96,10 @@ type attempt struct {
 // check says whether the credentials are right. Those that come several times at once are computed once.
 func (m *Memory) check(ctx context.Context, try attempt) (outcome, error) {
 	id := m.digest(try.user, try.hash, try.password)
-	if m.right.Contains(id) && try.exists {
-		m.right.Get(id) // it is in use
+	if _, hit := m.right.Get(id); hit {
 		return known, nil
 	}
-	if m.wrong.Contains(id) {
+	if _, hit := m.wrong.Get(id); hit {
 		return wrongAgain, nil
 	}
 	flight := m.flights.DoChan(string(id[:]), func() (any, error) {
