@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -211,5 +212,28 @@ func TestRefusedPolicy(t *testing.T) {
 	}
 	if status, _ := u.send(http.MethodGet, "/v2/none/tags/list", ""); status != http.StatusNotFound {
 		t.Errorf("the former policy no longer serves: %d", status)
+	}
+}
+
+// TestSignInsAreSeen looks at metrics and log after a wrong password, which is in neither.
+func TestSignInsAreSeen(t *testing.T) {
+	u := prepare(t, t.TempDir())
+	u.writePasswords(0)
+	debug := freeAddr(t)
+	u.configure(withHTTP(`addr: "127.0.0.1:0", debug: {addr: "`+debug+`", prometheus: {enabled: true}}`) +
+		"auth: {htpasswd: {realm: test, path: DIR/htpasswd}}\n")
+	u.start()
+	const guess = "correct horse"
+	for _, password := range []string{guess, "secret", "secret"} {
+		get(t, strings.Replace(u.url("/v2/"), "//", "//user:"+url.PathEscape(password)+"@", 1))
+	}
+	_, metrics := get(t, "http://"+debug+"/metrics")
+	for _, outcome := range []string{"wrong", "verified", "remembered", "UNAUTHORIZED"} {
+		if count := `registry_auth_outcomes_total{outcome="` + outcome + `"} `; !strings.Contains(metrics, count) || strings.Contains(metrics, count+"0") {
+			t.Errorf("metrics do not have %s", count)
+		}
+	}
+	if strings.Contains(u.log.String(), guess) || strings.Contains(metrics, guess) {
+		t.Error("the log or the metrics tell the password")
 	}
 }
