@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -57,8 +57,11 @@ func (p *passwords) hash(user string) (hash string, known bool) {
 // users are those of a file, which may be replaced at any time.
 type users struct {
 	path string // "" for no users
+	read atomic.Pointer[readFile]
+}
 
-	mu      sync.Mutex
+// readFile is a file as it was read.
+type readFile struct {
 	changed time.Time
 	size    int64
 	parsed  *passwords
@@ -69,14 +72,12 @@ func (u *users) current() (*passwords, error) {
 	if u.path == "" {
 		return &passwords{}, nil
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	info, err := os.Stat(u.path)
 	if err != nil {
 		return nil, u.unread(err)
 	}
-	if u.parsed != nil && info.ModTime().Equal(u.changed) && info.Size() == u.size {
-		return u.parsed, nil
+	if last := u.read.Load(); last != nil && info.ModTime().Equal(last.changed) && info.Size() == last.size {
+		return last.parsed, nil
 	}
 	content, err := os.ReadFile(u.path)
 	if err != nil {
@@ -86,7 +87,7 @@ func (u *users) current() (*passwords, error) {
 	if err != nil {
 		return nil, u.unread(err)
 	}
-	u.parsed, u.changed, u.size = parsed, info.ModTime(), info.Size()
+	u.read.Store(&readFile{info.ModTime(), info.Size(), parsed})
 	return parsed, nil
 }
 
