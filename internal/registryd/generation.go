@@ -83,6 +83,9 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 		return nil, errors.Join(fmt.Errorf("cannot send notifications: %w", err), g.close())
 	}
 	hideSecrets()
+	if err := nameUsers(g.app); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
 	g.handler = g.chain(s.journal.Out())
 	g.debug = g.debugMux()
 	return g, nil

@@ -6,9 +6,9 @@ import (
 	"net/http"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
-	gorilla "github.com/gorilla/handlers"
 
 	rights "docker-registry-operator/internal/registryd/access"
+	"docker-registry-operator/internal/registryd/accesslog"
 	"docker-registry-operator/internal/registryd/journal"
 )
 
@@ -33,7 +33,7 @@ func (g *generation) chain(accessLog io.Writer) http.Handler {
 	handler = g.recovered(handler)
 	handler = g.logged(handler)
 	if !g.Log.AccessLog.Disabled {
-		handler = gorilla.CombinedLoggingHandler(accessLog, handler)
+		handler = accesslog.Handler(accessLog, handler)
 	}
 	return handler
 }
