@@ -26,6 +26,7 @@ type generation struct {
 	logger *logrus.Entry
 	tls    *tlsconf.Setup
 	app    *application
+	gate   *gate
 	// rights is the server's own control of access, nil if the configuration wants none or another.
 	rights *rights.Controller
 	// upstream is what the registry is a cache of, nil if it is none.
@@ -73,11 +74,10 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 	if err := g.app.build(ctx, forApp); err != nil {
 		return nil, fmt.Errorf("cannot build the registry: %w", err)
 	}
-	gate, err := newGate(g.app, g.logger)
-	if err != nil {
+	if g.gate, err = newGate(g.app, g.logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot control access: %w", err), g.app.close())
 	}
-	g.rights, _ = gate.controller.(*rights.Controller)
+	g.rights, _ = g.gate.controller.(*rights.Controller)
 	g.sink = s.notifier.acquire(conf.Notifications)
 	if err := g.app.redirectEvents(g.sink); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot send notifications: %w", err), g.close())
@@ -86,7 +86,7 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 	if err := nameUsers(g.app); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
-	g.handler = g.chain(s.journal.Out())
+	g.handler = g.chain(s.journal.Out(), s.manifests)
 	g.debug = g.debugMux()
 	return g, nil
 }

@@ -10,15 +10,17 @@ import (
 	rights "docker-registry-operator/internal/registryd/access"
 	"docker-registry-operator/internal/registryd/accesslog"
 	"docker-registry-operator/internal/registryd/journal"
+	"docker-registry-operator/internal/registryd/serve"
 )
 
 // chain wraps the application in the same layers as the stock registry: access log,
 // recovery, health, and an answer at / that shows that the server is up.
-func (g *generation) chain(accessLog io.Writer) http.Handler {
+func (g *generation) chain(accessLog io.Writer, manifests *serve.Manifests) http.Handler {
 	handler := acknowledged(g.app)
 	if g.rights != nil {
 		handler = rights.Corrected(handler)
 	}
+	handler = g.pulls(manifests, handler)
 	if g.upstream != nil {
 		handler = g.upstream.Serve(handler)
 	}

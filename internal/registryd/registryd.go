@@ -19,6 +19,7 @@ import (
 	rights "docker-registry-operator/internal/registryd/access"
 	"docker-registry-operator/internal/registryd/journal"
 	"docker-registry-operator/internal/registryd/listen"
+	"docker-registry-operator/internal/registryd/serve"
 	"docker-registry-operator/internal/registryd/tlsconf"
 )
 
@@ -59,6 +60,8 @@ type Server struct {
 	closing   sync.WaitGroup // former generations, purge and sockets
 
 	schedulerState sync.Mutex // guards that of a pull-through cache
+
+	manifests *serve.Manifests // of all generations
 
 	mu      sync.Mutex // guards what Status reads
 	addr    string
@@ -108,6 +111,7 @@ func newServer(options Options) *Server {
 		changed: make(chan struct{}, 1),
 		retire:  make(chan struct{}),
 	}
+	s.manifests = serve.NewManifests()
 	fallback := &logrus.Logger{Out: s.journal.Out(), Formatter: new(logrus.JSONFormatter), Level: logrus.InfoLevel}
 	journal.Adopt(logrus.NewEntry(fallback))
 	s.log = journal.Slog(func() *logrus.Entry {

@@ -1,0 +1,141 @@
+package serve
+
+import (
+	"net/http"
+	"strings"
+)
+
+type kind string
+
+const (
+	blobs     kind = "blobs"
+	manifests kind = "manifests"
+)
+
+// route is what a pull asks for.
+type route struct {
+	repository string
+	kind       kind
+	tag        string // "" for a pull by digest
+	hex        string // of the sha256, "" for a pull by tag
+}
+
+const (
+	algorithm = "sha256:"
+	hexLength = 64
+	// nameLimit is reference.RepositoryNameTotalLengthMax.
+	nameLimit = 255
+	tagLimit  = 128
+)
+
+// parseRoute takes r apart. It knows fewer names than distribution: what it does not know, or what asks for
+// anything besides the pull, is not ok. What is ok has no character and no part that means something in a path.
+func parseRoute(prefix string, r *http.Request) (route, bool) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return route{}, false
+	}
+	// distribution wants rights for the repository that "from" names, whatever the method.
+	if r.URL.RawQuery != "" && r.URL.Query().Has("from") {
+		return route{}, false
+	}
+	return parsePath(prefix, r.URL.Path)
+}
+
+func parsePath(prefix, path string) (route, bool) {
+	rest, ok := strings.CutPrefix(path, strings.TrimRight(prefix, "/"))
+	if !ok {
+		return route{}, false
+	}
+	if rest, ok = strings.CutPrefix(rest, "/v2/"); !ok {
+		return route{}, false
+	}
+	rest, reference, ok := cutLast(rest)
+	if !ok {
+		return route{}, false
+	}
+	name, what, ok := cutLast(rest)
+	if !ok || !validName(name) {
+		return route{}, false
+	}
+	asked := route{repository: name, kind: kind(what)}
+	if hex, ok := strings.CutPrefix(reference, algorithm); ok {
+		asked.hex = hex
+		return asked, validHex(hex) && (asked.kind == blobs || asked.kind == manifests)
+	}
+	asked.tag = reference
+	return asked, asked.kind == manifests && validTag(reference)
+}
+
+func cutLast(path string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", "", false
+	}
+	return path[:i], path[i+1:], true
+}
+
+// validName reports whether name is a repository of distribution's grammar without the optional domain.
+func validName(name string) bool {
+	if len(name) > nameLimit {
+		return false
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if !validPart(part) {
+			return false
+		}
+	}
+	return true
+}
+
+// validPart reports whether part is made of [a-z0-9]+ between separators, each of which is ".", "_", "__" or
+// any number of "-".
+func validPart(part string) bool {
+	if part == "" || !alphanumeric(part[0]) {
+		return false
+	}
+	for i := 0; i < len(part); {
+		begin := i
+		for i < len(part) && !alphanumeric(part[i]) {
+			i++
+		}
+		if i == len(part) || i > begin && !validSeparator(part[begin:i]) {
+			return false
+		}
+		for i < len(part) && alphanumeric(part[i]) {
+			i++
+		}
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
+
+func validSeparator(s string) bool {
+	return s == "." || s == "_" || s == "__" || strings.Trim(s, "-") == ""
+}
+
+func validTag(tag string) bool {
+	if tag == "" || len(tag) > tagLimit || tag[0] == '.' || tag[0] == '-' {
+		return false
+	}
+	for i := range len(tag) {
+		c := tag[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// validHex reports whether hex is a sha256 as it stands in paths; distribution takes no other case either.
+func validHex(hex string) bool {
+	if len(hex) != hexLength {
+		return false
+	}
+	for i := range len(hex) {
+		if c := hex[i]; !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
+			return false
+		}
+	}
+	return true
+}
