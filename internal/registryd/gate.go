@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	rights "docker-registry-operator/internal/registryd/access"
+	"docker-registry-operator/internal/registryd/accesslog"
 )
 
 // gate asks the access controller of an application about the requests that the server
@@ -49,6 +50,7 @@ func (g *gate) Admit(w http.ResponseWriter, r *http.Request, access ...auth.Acce
 	}
 	grant, err := g.controller.Authorized(r, access...)
 	if err == nil && grant != nil {
+		accesslog.SetUser(r.Context(), grant.User.Name)
 		return grant.User.Name, true
 	}
 	g.refuse(r.Context(), w, r, err, access)

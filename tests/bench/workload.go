@@ -234,3 +234,17 @@ func fetchManifest(ctx context.Context, c *http.Client, s *server, done *atomic.
 	done.Add(1)
 	return err
 }
+
+// manifest returns the digest of what fetchManifest fetches.
+func (s *server) manifest(ctx context.Context) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, s.url+repository+"/manifests/latest", nil)
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Accept", manifestType)
+	response, err := exchange(http.DefaultClient, request, http.StatusOK)
+	if err != nil {
+		return "", err
+	}
+	return response.Header.Get("Docker-Content-Digest"), nil
+}
