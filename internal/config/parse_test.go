@@ -24,6 +24,7 @@ func untouched() Config {
 			CertPath: "/etc/docker/registry/registry.crt",
 			KeyPath:  "/etc/docker/registry/registry.key",
 			CAPath:   "/etc/docker/registry/ca.crt",
+			Minimum:  "1.2",
 		},
 		Storage:   Storage{Backend: Filesystem{}, MemoryCache: true, Related: &related},
 		Log:       Log{Level: "info"},
@@ -146,7 +147,7 @@ func TestParseTLS(t *testing.T) {
 		}},
 		{"a proxy that ends TLS", Options{"website-tls": "Reencrypt"}, func(c *Config) { c.TLS.Reencrypt = true }},
 		{"tls paths", Options{"tls-cert-path": "/a/../b.crt", "tls-key-path": "", "tls-ca-path": "/c.crt"}, func(c *Config) {
-			c.TLS = TLS{CertPath: "/b.crt", CAPath: "/c.crt"}
+			c.TLS = TLS{CertPath: "/b.crt", CAPath: "/c.crt", Minimum: "1.2"}
 		}},
 		{"tls-client-ca", Options{"tls-client-ca": base64Of(pair.cert)}, func(c *Config) {
 			c.TLS.Clients = &ClientAuth{CA: pair.cert, Required: true}

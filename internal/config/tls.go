@@ -17,6 +17,8 @@ type TLS struct {
 	Blobs *Certificate
 	// Clients is who must show a certificate; nil: nobody is asked.
 	Clients *ClientAuth
+	// Minimum is the oldest version of TLS that is spoken, "1.2" or "1.3".
+	Minimum string
 	// Reencrypt says that a related proxy ends the clients' TLS itself and speaks TLS of
 	// its own with the registry, which it knows by CAPath; otherwise it passes theirs
 	// through.
@@ -43,6 +45,7 @@ func (r *reader) tls() TLS {
 		CAPath:   r.path("tls-ca-path"),
 		Blobs:    r.blobs(),
 		Clients:  r.clients(),
+		Minimum:  r.choice("tls-min-version", "1.2", "1.3"),
 	}
 	if tls.Blobs != nil {
 		r.distinct(tls)

@@ -307,7 +307,7 @@ func TestEffects(t *testing.T) {
 // elsewhere are options whose effect is in config.yml alone, and shown by package
 // registryconf.
 func elsewhere() []string {
-	return []string{"registry-config", "tls-client-auth", "auth-token-realm", "auth-token-service", "auth-token-issuer"}
+	return []string{"registry-config", "tls-client-auth", "tls-min-version", "auth-token-realm", "auth-token-service", "auth-token-issuer"}
 }
 
 func actsHere(name string) bool {

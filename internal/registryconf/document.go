@@ -45,6 +45,7 @@ type serverTLS struct {
 	Key         string   `yaml:"key"`
 	ClientCAs   []string `yaml:"clientcas,omitempty"`
 	ClientAuth  string   `yaml:"clientauth,omitempty"`
+	MinimumTLS  string   `yaml:"minimumtls"`
 }
 
 type debug struct {
@@ -134,7 +135,7 @@ func newServerTLS(in Input) *serverTLS {
 	if in.TLS == nil {
 		return nil
 	}
-	served := &serverTLS{Certificate: in.TLS.Certificate, Key: in.TLS.Key}
+	served := &serverTLS{Certificate: in.TLS.Certificate, Key: in.TLS.Key, MinimumTLS: "tls" + in.Config.TLS.Minimum}
 	clients := in.Config.TLS.Clients
 	if clients == nil {
 		return served

@@ -77,6 +77,7 @@ func servedEffects(t *testing.T) []effect {
 		{option: "tls-client-ca", value: authority(t), want: []string{
 			"+http.tls.clientcas.- /etc/docker/registry/tls/clients.crt:", "+http.tls.clientauth: require-and-verify-client-cert",
 		}},
+		{option: "tls-min-version", value: "1.3", want: []string{"-http.tls.minimumtls: tls1.2", "+http.tls.minimumtls: tls1.3"}},
 		{option: "tls-client-auth", base: clients, value: "request", want: []string{
 			"-http.tls.clientauth: require-and-verify-client-cert", "+http.tls.clientauth: verify-client-cert-if-given",
 		}},

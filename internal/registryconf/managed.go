@@ -25,6 +25,7 @@ func managed(in Input) map[string]string {
 		"http.tls.key":                     options("tls-cert-blob", "tls-key-blob"),
 		"http.tls.clientcas":               option("tls-client-ca"),
 		"http.tls.clientauth":              option("tls-client-auth"),
+		"http.tls.minimumtls":              option("tls-min-version"),
 		"http.tls.letsencrypt":             "must be left out: relate the charm to a provider of certificates",
 		"storage.cache.blobdescriptor":     option("storage-cache"),
 		"storage.cache.layerinfo":          option("storage-cache"),

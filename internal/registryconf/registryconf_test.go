@@ -181,7 +181,7 @@ notifications:
       backoff: 10s
 http:
   headers: {Strict-Transport-Security: [max-age=1]}
-  tls: {minimumtls: tls1.3}
+  tls: {ciphersuites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]}
 storage:
   filesystem: {maxthreads: 50}
   maintenance: {uploadpurging: {age: 24h}}
