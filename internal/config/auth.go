@@ -8,11 +8,32 @@ import (
 // bcryptLimit is how many bytes of a password bcrypt looks at.
 const bcryptLimit = 72
 
-// Auth says who may use the registry. At most one of the two is set; neither
-// means everybody.
+// Auth says who may use the registry: users of its own, or those of a token service.
+// None of either means everybody.
 type Auth struct {
+	// Basic is the user of the auth-basic-* options, nil if there is none. Related
+	// applications are told of this one.
 	Basic *Basic
-	Token *Token
+	// Users are those of option auth-users, by name.
+	Users []User
+	// Policy is option auth-policy, nil if it is not set: whoever signs in may everything.
+	Policy *Policy
+	Token  *Token
+}
+
+// Own says that the registry has users or rules of its own beside those that distribution
+// knows, which is one user who may everything.
+func (a Auth) Own() bool { return a.Users != nil || a.Policy != nil }
+
+// Passwords says that users sign in with passwords that the registry keeps.
+func (a Auth) Passwords() bool { return a.Basic != nil || a.Own() }
+
+// All are the users of both kinds of options, Basic first.
+func (a Auth) All() []User {
+	if a.Basic == nil {
+		return a.Users
+	}
+	return append([]User{{Name: a.Basic.User, Password: a.Basic.Password}}, a.Users...)
 }
 
 // Basic is one user with a password.
@@ -30,10 +51,20 @@ type Token struct {
 }
 
 func (r *reader) auth() Auth {
-	auth := Auth{Basic: r.basic(), Token: r.token()}
-	if auth.Basic != nil && auth.Token != nil {
-		r.complain("auth-basic-password", "must be empty when the auth-token-* options are set: the registry takes one kind of authentication")
+	auth := Auth{Basic: r.basic(), Users: r.users(), Policy: r.policy(), Token: r.token()}
+	if auth.Token != nil {
+		const other = "must be empty when the auth-token-* options are set: the registry takes one kind of authentication"
+		for _, s := range []setting{
+			{"auth-basic-password", auth.Basic != nil},
+			{"auth-users", auth.Users != nil},
+			{"auth-policy", auth.Policy != nil},
+		} {
+			if s.set {
+				r.complain(s.option, other)
+			}
+		}
 	}
+	r.distinctUsers(auth)
 	return auth
 }
 
@@ -46,17 +77,25 @@ func (r *reader) basic() *Basic {
 	if len(password.Reveal()) > bcryptLimit {
 		r.complain("auth-basic-password", "must not be longer than %d bytes", bcryptLimit)
 	}
-	switch {
-	case user == "":
+	if user == "" {
 		r.complain("auth-basic-user", `must be set together with "auth-basic-password"`)
-	case strings.Contains(user, ":"):
-		r.complain("auth-basic-user", "must not contain a colon")
-	case strings.IndexFunc(user, unicode.IsSpace) >= 0 || !printable(user):
-		r.complain("auth-basic-user", "must not contain blanks, line breaks or other control characters")
-	case strings.HasPrefix(user, "#"):
-		r.complain("auth-basic-user", "must not start with #, which makes a line of a password file a comment")
+	} else if fault := userFault(user); fault != "" {
+		r.complain("auth-basic-user", "%s", fault)
 	}
 	return &Basic{User: user, Password: password}
+}
+
+// userFault is why a name can be no user's in a password file, "" if it can.
+func userFault(name string) string {
+	switch {
+	case strings.Contains(name, ":"):
+		return "must not contain a colon"
+	case strings.IndexFunc(name, unicode.IsSpace) >= 0 || !printable(name):
+		return "must not contain blanks, line breaks or other control characters"
+	case strings.HasPrefix(name, "#"):
+		return "must not start with #, which makes a line of a password file a comment"
+	}
+	return ""
 }
 
 func (r *reader) token() *Token {

@@ -97,7 +97,7 @@ func reserved(clean string) bool {
 	}
 	first, _, _ := strings.Cut(rest, "/")
 	switch first {
-	case "config.yml", "environment", "htpasswd", "storage", "tls", "token":
+	case "config.yml", "environment", "htpasswd", "policy", "storage", "tls", "token":
 		return true
 	}
 	return false

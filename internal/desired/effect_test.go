@@ -278,6 +278,12 @@ func authEffects(m material) []effect {
 		{option: "auth-basic-user", base: config.Options{"auth-basic-password": "s3cret"}, value: "reader", want: []string{
 			"-file /etc/docker/registry/htpasswd 600: admin:s3cret", "+file /etc/docker/registry/htpasswd 600: reader:s3cret",
 		}},
+		{option: "auth-users", base: config.Options{"auth-basic-password": "s3cret"}, value: "ci: builds", want: []string{
+			"-file /etc/docker/registry/htpasswd 600: admin:s3cret", "+file /etc/docker/registry/htpasswd 600: admin:s3cret\nci:builds",
+		}},
+		{option: "auth-policy", base: config.Options{"auth-users": "ci: builds"}, value: "ci * pull\n", want: []string{
+			"+file /etc/docker/registry/policy 600: ci * pull\n# For actions of the charm.\njuju-actions ** push",
+		}},
 		{option: "auth-token-root-certs", base: token, value: m.blob("authority"), want: []string{
 			"-file /etc/docker/registry/token/roots.pem 644: certificate", "+file /etc/docker/registry/token/roots.pem 644: authority",
 		}},
@@ -333,8 +339,8 @@ func (m material) decide(t *testing.T, changed ...config.Options) State {
 		in.Facts.Image = Image{Stock: true, Major: 3}
 	}
 	// Package operator makes the password file; the test needs no hash in it.
-	if basic := in.Config.Auth.Basic; basic != nil {
-		in.Facts.Htpasswd = []byte(basic.User + ":" + basic.Password.Reveal())
+	for _, user := range in.Config.Auth.All() {
+		in.Facts.Htpasswd = fmt.Appendf(in.Facts.Htpasswd, "%s:%s\n", user.Name, user.Password.Reveal())
 	}
 	return decide(t, in)
 }

@@ -68,8 +68,11 @@ func registryFiles(in Input, cert *config.Certificate) ([]File, error) {
 			input.TLS.ClientCAs = add("tls/client-ca.pem", conf.TLS.Clients.CA, public)
 		}
 	}
-	if conf.Auth.Basic != nil {
+	if conf.Auth.Passwords() {
 		input.Htpasswd = add("htpasswd", in.Facts.Htpasswd, secret)
+	}
+	if conf.Auth.Policy != nil {
+		input.Policy = add("policy", rules(*conf.Auth.Policy), secret)
 	}
 	if conf.Auth.Token != nil {
 		input.RootCerts = add("token/roots.pem", conf.Auth.Token.RootCerts, public)
@@ -88,6 +91,11 @@ func registryFiles(in Input, cert *config.Certificate) ([]File, error) {
 	}
 	add(configName, rendered, secret)
 	return files, nil
+}
+
+// rules are the operator's, and the one by which the charm's own actions push.
+func rules(policy config.Policy) []byte {
+	return fmt.Appendf(nil, "%s\n# For actions of the charm.\n%s ** push\n", strings.TrimRight(policy.Text, "\n"), config.Charm)
 }
 
 // authoritiesName is the file of the authorities that the registry trusts, "" for none.

@@ -49,8 +49,8 @@ type Facts struct {
 	// Secrets are contents of secrets that relations name, by their URIs; one that cannot
 	// be read is absent.
 	Secrets map[string]map[string]config.Secret
-	// Htpasswd verifies the user and password of the options; nil without basic
-	// authentication.
+	// Htpasswd verifies the users of the options and, with rules or users of its own, the
+	// charm's; nil if nobody signs in with a password.
 	Htpasswd []byte
 	// Request is the certificate that the unit asks for, nil if it has not asked yet.
 	Request *CertificateRequest

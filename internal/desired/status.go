@@ -24,6 +24,7 @@ func status(in Input, served serving, name names) Status {
 		notes = append(notes, "The certificate has expired; replace it, clients refuse it.")
 	}
 	notes = append(notes, served.notes...)
+	notes = append(notes, authNotes(in)...)
 	if note := failoverNote(in); note != "" {
 		notes = append(notes, note)
 	}

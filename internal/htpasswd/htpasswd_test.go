@@ -13,21 +13,29 @@ import (
 	"docker-registry-operator/internal/htpasswd"
 )
 
+// one is the only user of a file.
+func one(name, password string) []config.User {
+	return []config.User{{Name: name, Password: config.NewSecret(password)}}
+}
+
 func keep(t *testing.T, current []byte, user, password string) []byte {
 	t.Helper()
-	file, err := htpasswd.Keep(current, user, config.NewSecret(password), bcrypt.MinCost)
+	return text(t, current, one(user, password), bcrypt.MinCost)
+}
+
+// text is a file of which nothing is known beforehand.
+func text(t *testing.T, current []byte, users []config.User, cost int) []byte {
+	t.Helper()
+	file, err := htpasswd.Keep(htpasswd.File{Text: current}, users, cost, config.NewSecret("key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return file
+	return file.Text
 }
 
 func TestKeep(t *testing.T) {
 	good := keep(t, nil, "admin", "s3cret")
-	costly, err := htpasswd.Keep(nil, "admin", config.NewSecret("s3cret"), bcrypt.MinCost+1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	costly := text(t, nil, one("admin", "s3cret"), bcrypt.MinCost+1)
 	for _, test := range []struct {
 		name, in string
 		kept     bool
@@ -60,10 +68,7 @@ func TestKeep(t *testing.T) {
 
 func TestKeepRaisesTheCost(t *testing.T) {
 	weak := keep(t, nil, "admin", "s3cret")
-	file, err := htpasswd.Keep(weak, "admin", config.NewSecret("s3cret"), bcrypt.MinCost+1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := text(t, weak, one("admin", "s3cret"), bcrypt.MinCost+1)
 	if string(file) == string(weak) {
 		t.Error("a file of a lower cost was kept")
 	}
@@ -71,30 +76,77 @@ func TestKeepRaisesTheCost(t *testing.T) {
 
 func TestKeepLongPassword(t *testing.T) {
 	long := strings.Repeat("p", 73)
-	_, err := htpasswd.Keep(nil, "admin", config.NewSecret(long), bcrypt.MinCost)
+	_, err := htpasswd.Keep(htpasswd.File{}, one("admin", long), bcrypt.MinCost, config.NewSecret("key"))
 	want := `cannot hash password of user "admin": bcrypt: password length exceeds 72 bytes`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
-func TestMarker(t *testing.T) {
-	key, password := config.NewSecret("key"), config.NewSecret("s3cret")
-	base := htpasswd.Marker(key, "admin", password, 5, []byte("file"))
-	if again := htpasswd.Marker(key, "admin", password, 5, []byte("file")); again != base {
-		t.Error("it differs from call to call")
+// TestKeepMany changes one of several users, and leaves the lines of the others alone.
+func TestKeepMany(t *testing.T) {
+	given, err := bcrypt.GenerateFromPassword([]byte("given"), bcrypt.MinCost+2)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for name, other := range map[string]string{
-		"key":      htpasswd.Marker(password, "admin", password, 5, []byte("file")),
-		"user":     htpasswd.Marker(key, "admi", password, 5, []byte("file")),
-		"password": htpasswd.Marker(key, "admin", key, 5, []byte("file")),
-		"cost":     htpasswd.Marker(key, "admin", password, 6, []byte("file")),
-		"file":     htpasswd.Marker(key, "admin", password, 5, []byte("fil")),
-		"border":   htpasswd.Marker(key, "admins", config.NewSecret("3cret"), 5, []byte("file")),
+	users := append(one("admin", "s3cret"), one("ci", "builds")...)
+	users = append(users, config.User{Name: "guest", Hash: config.NewSecret(string(given))})
+	first := text(t, nil, users, bcrypt.MinCost)
+	if again := text(t, first, users, bcrypt.MinCost); string(again) != string(first) {
+		t.Error("a second time it makes another file")
+	}
+	users[1].Password = config.NewSecret("changed")
+	second := text(t, first, users, bcrypt.MinCost)
+	before, after := strings.Split(string(first), "\n"), strings.Split(string(second), "\n")
+	if after[0] != before[0] || after[1] == before[1] || after[2] != "guest:"+string(given) {
+		t.Errorf("it changes\n%s\nto\n%s", first, second)
+	}
+	if fewer := text(t, second, users[:1], bcrypt.MinCost); string(fewer) != after[0]+"\n" {
+		t.Errorf("with users gone it holds\n%s", fewer)
+	}
+}
+
+// TestMarks tells by a hash that cannot be verified whether one with a mark is: it stays
+// as long as nothing changes that it was made from.
+func TestMarks(t *testing.T) {
+	key := config.NewSecret("key")
+	marked, err := htpasswd.Keep(htpasswd.File{}, one("admin", "s3cret"), bcrypt.MinCost, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := htpasswd.Keep(htpasswd.File{}, one("admin", "other"), bcrypt.MinCost, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashed := []config.User{{Name: "admin", Hash: config.NewSecret("$2y$04$x")}}
+	for _, test := range []struct {
+		name  string
+		file  htpasswd.File
+		users []config.User
+		cost  int
+		key   string
+		kept  bool
+	}{
+		{name: "the same", file: marked, users: one("admin", "s3cret"), key: "key", kept: true},
+		{name: "another cost", file: marked, users: one("admin", "s3cret"), cost: 1, key: "key"},
+		{name: "another password", file: marked, users: one("admin", "3cret"), key: "key"},
+		{name: "a hash instead", file: marked, users: hashed, key: "key"},
+		{name: "another user", file: marked, users: one("admins", "3cret"), key: "key"},
+		{name: "another file", file: htpasswd.File{Text: foreign.Text, Marks: marked.Marks}, users: one("admin", "s3cret"), key: "key"},
+		{name: "another key, of a line that verifies", file: marked, users: one("admin", "s3cret"), key: "other", kept: true},
 	} {
-		if other == base {
-			t.Errorf("%s does not matter", name)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			got, err := htpasswd.Keep(test.file, test.users, bcrypt.MinCost+test.cost, config.NewSecret(test.key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := string(got.Text) == string(test.file.Text); kept != test.kept {
+				t.Errorf("kept: %t, want %t", kept, test.kept)
+			}
+			if same := got.Marks == test.file.Marks; same != (test.kept && test.key == "key") {
+				t.Errorf("marks are the same: %t", same)
+			}
+		})
 	}
 }
 

@@ -18,7 +18,7 @@ type Access struct {
 	Address string
 	// Certificate is the chain that the registry serves (PEM), nil over plain HTTP.
 	Certificate []byte
-	// User and Password are empty without basic authentication.
+	// User and Password are empty where the registry asks for none.
 	User     string
 	Password config.Secret
 	// Engine says that the host's Docker Engine is in use.
@@ -64,10 +64,8 @@ func (o *Operator) access(in desired.Input) (Access, error) {
 	if reach.Certificate != nil {
 		access.Certificate = reach.Certificate.Chain
 	}
-	if basic := conf.Auth.Basic; basic != nil {
-		access.User, access.Password = basic.User, basic.Password
-	}
-	return access, nil
+	access.User, access.Password, err = o.credentials(conf.Auth)
+	return access, err
 }
 
 func (o *Operator) ready(ctx context.Context) error {

@@ -49,7 +49,7 @@ func (o *Operator) read(ctx context.Context, conf config.Config, storage string)
 	if facts.Files, err = o.certificateFiles(conf.TLS); err != nil {
 		return desired.Input{}, err
 	}
-	if facts.Htpasswd, err = o.htpasswd(conf.Auth.Basic, facts.Secret, htpasswd.CostFor(conf.Container.Image)); err != nil {
+	if facts.Htpasswd, err = o.htpasswd(conf.Auth, facts.Secret, htpasswd.CostFor(conf.Container.Image)); err != nil {
 		return desired.Input{}, err
 	}
 	if facts.Stopped, err = o.stopped(); err != nil {
@@ -130,27 +130,27 @@ func (o *Operator) certificateFiles(tls config.TLS) (map[string][]byte, error) {
 	return all, nil
 }
 
-// htpasswd is the password file of today if it still verifies, else a new one.
-// Verifying costs as much as a login, so a record says that it was done.
-func (o *Operator) htpasswd(basic *config.Basic, key config.Secret, cost int) ([]byte, error) {
+// htpasswd is the password file of today as far as it still verifies. A record says
+// what was found to do so.
+func (o *Operator) htpasswd(auth config.Auth, key config.Secret, cost int) ([]byte, error) {
 	const record = "htpasswd-verified"
-	if basic == nil {
+	users, err := o.users(auth)
+	if err != nil {
+		return nil, err
+	}
+	if len(users) == 0 {
 		return nil, o.Host.SetRecord(record, "")
 	}
-	current, err := o.Host.Htpasswd()
+	var current htpasswd.File
+	if current.Text, err = o.Host.Htpasswd(); err != nil {
+		return nil, err
+	}
+	if current.Marks, err = o.Host.Record(record); err != nil {
+		return nil, err
+	}
+	kept, err := htpasswd.Keep(current, users, cost, key)
 	if err != nil {
 		return nil, err
 	}
-	verified, err := o.Host.Record(record)
-	if err != nil {
-		return nil, err
-	}
-	if verified == htpasswd.Marker(key, basic.User, basic.Password, cost, current) {
-		return current, nil
-	}
-	content, err := htpasswd.Keep(current, basic.User, basic.Password, cost)
-	if err != nil {
-		return nil, err
-	}
-	return content, o.Host.SetRecord(record, htpasswd.Marker(key, basic.User, basic.Password, cost, content))
+	return kept.Text, o.Host.SetRecord(record, kept.Marks)
 }

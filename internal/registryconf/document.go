@@ -60,7 +60,16 @@ type prometheus struct {
 
 type auth struct {
 	Htpasswd *htpasswd `yaml:"htpasswd,omitempty"`
+	Access   *access   `yaml:"access,omitempty"`
 	Token    *token    `yaml:"token,omitempty"`
+}
+
+// access is of the built-in registry alone. Without a policy, whoever signs in may
+// everything.
+type access struct {
+	Realm  string `yaml:"realm"`
+	Users  string `yaml:"users"`
+	Policy string `yaml:"policy,omitempty"`
 }
 
 type htpasswd struct {
@@ -157,7 +166,9 @@ func clientAuth(required bool) string {
 
 func newAuth(in Input) *auth {
 	switch {
-	case in.Config.Auth.Basic != nil:
+	case in.Config.Auth.Own() && in.Stock == 0:
+		return &auth{Access: newAccess(in)}
+	case in.Config.Auth.Passwords():
 		return &auth{Htpasswd: &htpasswd{Realm: in.Realm, Path: in.Htpasswd}}
 	case in.Config.Auth.Token != nil:
 		t := in.Config.Auth.Token
@@ -169,6 +180,14 @@ func newAuth(in Input) *auth {
 		}}
 	}
 	return nil
+}
+
+func newAccess(in Input) *access {
+	rendered := &access{Realm: in.Realm, Users: in.Htpasswd}
+	if in.Config.Auth.Policy != nil {
+		rendered.Policy = in.Policy
+	}
+	return rendered
 }
 
 func newProxied(in Input) *proxied {

@@ -88,6 +88,8 @@ func authEffects(t *testing.T) []effect {
 	token := tokenOptions(t)
 	return []effect{
 		{option: "auth-basic-password", value: "x", want: []string{"+auth.htpasswd.realm: docker-registry", "+auth.htpasswd.path: /etc/docker/registry/htpasswd"}},
+		{option: "auth-users", value: "ci: x", want: []string{"+auth.access.realm: docker-registry", "+auth.access.users: /etc/docker/registry/htpasswd"}},
+		{option: "auth-policy", base: config.Options{"auth-users": "ci: x"}, value: "ci * pull", want: []string{"+auth.access.policy: /etc/docker/registry/policy"}},
 		{option: "auth-token-realm", base: token, value: "https://b", want: []string{"-auth.token.realm: https://auth.example.com/token", "+auth.token.realm: https://b"}},
 		{option: "auth-token-service", base: token, value: "b", want: []string{"-auth.token.service: registry.example.com", "+auth.token.service: b"}},
 		{option: "auth-token-issuer", base: token, value: "b", want: []string{"-auth.token.issuer: Example", "+auth.token.issuer: b"}},

@@ -96,6 +96,9 @@ func unserved(in Input) config.Problems {
 			complain("storage-redirect-disable", `must be true unless "storage-s3-skip-v4-auth" is: URLs for clients cannot be signed by version 2`)
 		}
 	}
+	if in.Config.Auth.Policy != nil && in.Stock != 0 {
+		complain("auth-policy", image.name+` knows no rules; reset "registry-image", the built-in registry does, or reset this option`)
+	}
 	if mirror := in.Config.Mirror; mirror != nil && in.Stock == 2 && mirror.TTL != config.DefaultTTL {
 		complain("cache-ttl", `must be "168h" with `+image.name)
 	}

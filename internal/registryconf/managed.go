@@ -45,7 +45,7 @@ func managed(in Input) map[string]string {
 // covers.
 func managedAuth(auth config.Auth) map[string]string {
 	if auth.Token == nil {
-		return map[string]string{"auth": `must be left out: set the options "auth-basic-*" or "auth-token-*" instead`}
+		return map[string]string{"auth": `must be left out: set the options "auth-basic-*", "auth-users" and "auth-policy", or "auth-token-*" instead`}
 	}
 	return map[string]string{
 		"auth.token.realm":          option("auth-token-realm"),

@@ -33,6 +33,8 @@ func TestRenderRefusesOptions(t *testing.T) {
 			want: `option "tls-client-ca": must be empty unless the registry has a certificate`},
 		{name: "optional certificates, version 2", options: merge(clients, config.Options{"tls-client-auth": "request"}), stock: 2, tls: true,
 			want: `option "tls-client-auth": must be "require" with a registry image of version 2`},
+		{name: "rules, version 3", options: config.Options{"auth-policy": "anonymous * pull"}, stock: 3,
+			want: `option "auth-policy": a registry image of version 3 knows no rules; reset "registry-image", the built-in registry does, or reset this option`},
 		{name: "lifetime, version 2", options: merge(mirrorOptions(), config.Options{"cache-ttl": "0"}), stock: 2,
 			want: `option "cache-ttl": must be "168h" with a registry image of version 2`},
 		{name: "in the order of options", stock: 3, options: merge(clients, swiftOptions(), overlaid("foo: 1\nversion: 0.1")),
@@ -111,7 +113,7 @@ func TestOverlayRefusesHTTP(t *testing.T) {
 
 func TestOverlayRefusesAuthAndProxy(t *testing.T) {
 	checkConflicts(t, []conflict{
-		{overlay: "auth: {none: {}}", want: `"auth" must be left out: set the options "auth-basic-*" or "auth-token-*" instead`},
+		{overlay: "auth: {none: {}}", want: `"auth" must be left out: set the options "auth-basic-*", "auth-users" and "auth-policy", or "auth-token-*" instead`},
 		{overlay: "auth: {silly: {}}", options: tokenOptions(t), want: `"auth.silly" must be left out: the options "auth-token-*" are set`},
 		{overlay: "auth: {token: {realm: x}}", options: tokenOptions(t), want: `"auth.token.realm" must be left out: set option "auth-token-realm" instead`},
 		{overlay: "auth: {token: {service: x}}", options: tokenOptions(t), want: `"auth.token.service" must be left out: set option "auth-token-service" instead`},

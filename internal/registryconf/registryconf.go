@@ -26,8 +26,10 @@ type Input struct {
 	Secret config.Secret
 	// Realm is what basic authentication calls the registry: the application's name.
 	Realm string
-	// Htpasswd is the path of the password file, used with basic authentication.
+	// Htpasswd is the path of the password file, used if users sign in with passwords.
 	Htpasswd string
+	// Policy is the path of the rules, used with option auth-policy.
+	Policy string
 	// RootCerts is the path of the bundle of option auth-token-root-certs, used with
 	// token authentication.
 	RootCerts string

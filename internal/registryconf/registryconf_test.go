@@ -67,6 +67,7 @@ func input(t testing.TB, changed config.Options) Input {
 		Secret:    config.NewSecret("c2VjcmV0"),
 		Realm:     "docker-registry",
 		Htpasswd:  "/etc/docker/registry/htpasswd",
+		Policy:    "/etc/docker/registry/policy",
 		RootCerts: "/etc/docker/registry/token/root.crt",
 
 		Authorities: "/etc/docker/registry/storage/ca.pem",
@@ -103,6 +104,11 @@ func merge(options ...config.Options) config.Options {
 		maps.Copy(merged, each)
 	}
 	return merged
+}
+
+// usersOptions are two users, of whom one comes of the options of old.
+func usersOptions() config.Options {
+	return merge(basicOptions(), config.Options{"auth-users": "ci: builds"})
 }
 
 func basicOptions() config.Options { return config.Options{"auth-basic-password": "s3cret"} }
@@ -204,6 +210,10 @@ func TestRenderGolden(t *testing.T) {
 		{name: "clients-require", tls: true, options: config.Options{"tls-client-ca": authority(t)}},
 		{name: "clients-request", tls: true, options: config.Options{"tls-client-ca": authority(t), "tls-client-auth": "request"}},
 		{name: "basic", tls: true, options: basicOptions()},
+		{name: "users", tls: true, options: merge(usersOptions(), config.Options{"tls-min-version": "1.3"})},
+		{name: "users-policy", options: merge(usersOptions(), config.Options{"auth-policy": "ci * pull"})},
+		{name: "policy", options: config.Options{"auth-policy": "anonymous * pull"}},
+		{name: "stock2-users", stock: 2, options: usersOptions()},
 		{name: "token", tls: true, options: tokenOptions(t)},
 		{name: "mirror", options: mirrorOptions()},
 		{name: "mirror-stock2", options: mirrorOptions(), stock: 2},
