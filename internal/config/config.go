@@ -37,6 +37,17 @@ func Parse(options Options) (Config, error) {
 	return config, nil
 }
 
+// ParseName is the name of the registry's container or service, for what needs no other
+// option to be right. An error is of type [Problems].
+func ParseName(options Options) (string, error) {
+	r := newReader(options)
+	name := r.name()
+	if len(r.problems) > 0 {
+		return "", r.problems
+	}
+	return name, nil
+}
+
 func (r *reader) config() Config {
 	r.retired()
 	return Config{

@@ -32,14 +32,11 @@ const (
 
 func (r *reader) container() Container {
 	container := Container{
-		Name:       r.text("registry-name"),
+		Name:       r.name(),
 		Runtime:    Runtime(r.choice("registry-runtime", string(Docker), string(Native))),
 		Image:      r.text("registry-image"),
 		HTTPProxy:  r.proxy("registry-http-proxy"),
 		HTTPSProxy: r.proxy("registry-https-proxy"),
-	}
-	if !containerName().MatchString(container.Name) {
-		r.complain("registry-name", "must be 2 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit")
 	}
 	if container.Image == "" {
 		return container
@@ -51,6 +48,14 @@ func (r *reader) container() Container {
 		r.complain("registry-image", `must be empty when "registry-runtime" is native`)
 	}
 	return container
+}
+
+func (r *reader) name() string {
+	name := r.text("registry-name")
+	if !containerName().MatchString(name) {
+		r.complain("registry-name", "must be 2 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit")
+	}
+	return name
 }
 
 // containerName is Docker's rule, with an end.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"docker-registry-operator/internal/policy"
 )
 
+// usersOption is filled by a whole secret, a user a key; every other option by the value
+// of one key.
 const usersOption = "auth-users"
 
 // maxCost is the highest cost of a bcrypt hash that is taken. At 12 a sign-in takes about
@@ -36,8 +39,16 @@ type Policy struct {
 // actions.
 const Charm = "juju-actions"
 
-// users is option auth-users, nil if it is empty.
+// users is option auth-users, nil if it is empty: the content of a secret, or a text.
 func (r *reader) users() []User {
+	var users []User
+	if content, resolved := r.options[usersOption].(map[string]Secret); resolved {
+		r.read[usersOption] = textKind
+		for _, name := range slices.Sorted(maps.Keys(content)) {
+			users = append(users, r.user(name, content[name].Reveal(), fmt.Sprintf("user %q", name)))
+		}
+		return users
+	}
 	var file yaml.Node
 	if err := yaml.Unmarshal([]byte(r.raw(usersOption)), &file); err != nil {
 		r.complain(usersOption, `is not valid YAML%s: write a line "user: password" for each user, in quotes what begins with a sign or holds " #" or ": "`, lineOf(err))
@@ -51,7 +62,7 @@ func (r *reader) users() []User {
 
 func (r *reader) usersOf(file *yaml.Node) []User {
 	if file.Kind != yaml.MappingNode {
-		r.complain(usersOption, `must have a line "user: password" for each user`)
+		r.complain(usersOption, `must have a line "user: password" for each user, or be the URI of a secret`)
 		return nil
 	}
 	var users []User

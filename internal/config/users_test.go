@@ -59,7 +59,7 @@ func TestParseRefusesUsers(t *testing.T) {
 	const advice = `; type the password itself, or what "htpasswd -nbB -C 10 USER PASSWORD" prints behind the colon`
 	const yaml = `option "auth-users": is not valid YAML: write a line "user: password" for each user, in quotes what begins with a sign or holds " #" or ": "`
 	for _, test := range []struct{ name, in, want string }{
-		{"no map", "hunter2", `option "auth-users": must have a line "user: password" for each user`},
+		{"no map", "hunter2", `option "auth-users": must have a line "user: password" for each user, or be the URI of a secret`},
 		{"no YAML", "ci: hunter2: x", yaml},
 		{"sign", "ci: @hunter2", yaml},
 		{"nested", "ci:\n  hunter2: x", `option "auth-users": line 1 must be "user: password"; put a password that begins with a sign in quotes`},

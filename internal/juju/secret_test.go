@@ -20,7 +20,7 @@ func TestSecret(t *testing.T) {
 	}{
 		{"granted", uri, "", world{Secrets: content}},
 		{"not granted", "secret:other", "cannot run secret-get: permission denied", world{Secrets: content}},
-		{"no such tool", uri, "cannot run secret-get: no such hook tool", world{Juju4: true, Secrets: content}},
+		{"no such tool", uri, "there are no secrets", world{Juju4: true, Secrets: content}},
 		{"odd", uri, "cannot read the answer of secret-get: JSON of another type than expected at byte 8", world{
 			Secrets: content, Answers: map[string]string{"secret-get": `"hidden"`},
 		}},

@@ -128,9 +128,9 @@ func (u *Unit) PublishApp(ctx context.Context, id string, settings map[string]st
 	return u.Publish(ctx, id, settings)
 }
 
-// Secret fails: there are none.
-func (u *Unit) Secret(_ context.Context, uri string) (map[string]config.Secret, error) {
-	return nil, fmt.Errorf("cannot read %s: there are no secrets without Juju", uri)
+// Secret fails: there are none without Juju.
+func (u *Unit) Secret(context.Context, string) (map[string]config.Secret, error) {
+	return nil, config.ErrNoSecrets
 }
 
 // Model is none.

@@ -92,9 +92,13 @@ func closed(conf config.Config) error {
 
 // Workload is the name of the registry's container or service.
 func (o *Operator) Workload(ctx context.Context) (string, error) {
-	conf, err := o.config(ctx)
-	if problems := (config.Problems)(nil); errors.As(err, &problems) {
-		return "", fmt.Errorf("cannot tell the registry's name: %w", problems)
+	options, err := o.Unit.Options(ctx)
+	if err != nil {
+		return "", err
 	}
-	return conf.Container.Name, err
+	name, err := config.ParseName(options)
+	if err != nil {
+		return "", fmt.Errorf("cannot tell the registry's name: %w", err)
+	}
+	return name, nil
 }

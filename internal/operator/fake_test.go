@@ -27,6 +27,10 @@ type unit struct {
 	relations map[string][]relation.Relation
 	// secrets are those that are granted, by their URIs.
 	secrets map[string]map[string]config.Secret
+	// unread is why no secret can be read, nil if those that are granted can.
+	unread error
+	// read are the secrets that were asked for.
+	read []string
 	// storage is what the event tells, nil for nothing.
 	storage *desired.Storage
 	did     []string
@@ -90,6 +94,10 @@ func (u *unit) PublishApp(_ context.Context, id string, settings map[string]stri
 }
 
 func (u *unit) Secret(_ context.Context, uri string) (map[string]config.Secret, error) {
+	u.read = append(u.read, uri)
+	if u.unread != nil {
+		return nil, u.unread
+	}
 	content, granted := u.secrets[uri]
 	if !granted {
 		return nil, errors.New("permission denied")

@@ -165,7 +165,7 @@ func (o *Operator) converge(ctx context.Context) (desired.Status, error) {
 
 // config is what the options ask for.
 func (o *Operator) config(ctx context.Context) (config.Config, error) {
-	options, err := o.Unit.Options(ctx)
+	options, err := o.options(ctx)
 	if err != nil {
 		return config.Config{}, err
 	}
