@@ -48,6 +48,10 @@
 //	received REGEXP                 waits until a request matches, prints all that were noted
 //	certificate NAME [HOST...] [by=NAME]  makes an authority, or a server's certificate: NAME.crt,
 //	                                NAME.key, and the same in base64 with .b64
+//	secret NAME KEY=VALUE...        makes a secret of the user and keeps its ID as $NAME, or a revision of
+//	                                it; KEY=@FILE is what the file holds
+//	grant NAME, revoke NAME         lets the application read the secret, or ends that
+//	remove-secret NAME              removes the secret
 //	conceals UNIT TEXT...           fails if the log, an argument or a container shows a text
 //	remove-unit UNIT                removes the unit and waits until it is gone
 package script
@@ -86,6 +90,7 @@ type world struct {
 	receiver *receiver
 
 	providers map[string]*provider.Provider
+	secrets   map[string]*juju.Secret
 }
 
 // Setup prepares a script and sees to it that nothing of it is left. It is for testscript.Params.
@@ -98,7 +103,7 @@ func Setup(env *testscript.Env) error {
 	}
 	w := &world{
 		network: network, machines: map[string]*machine.Machine{}, units: map[string]*juju.Unit{},
-		hooks: map[string]int{}, logs: map[string]int{}, providers: map[string]*provider.Provider{},
+		hooks: map[string]int{}, logs: map[string]int{}, providers: map[string]*provider.Provider{}, secrets: map[string]*juju.Secret{},
 	}
 	env.Defer(func() {
 		if err := w.close(); err != nil {
@@ -138,7 +143,7 @@ const many = 1 << 20
 // Commands returns the commands for testscript.Params.
 func Commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	commands := make(map[string]func(*testscript.TestScript, bool, []string))
-	for _, table := range []map[string]command{deployment(), relations(), observation(), disturbance(), files(), requests(), providers()} {
+	for _, table := range []map[string]command{deployment(), relations(), observation(), disturbance(), files(), requests(), providers(), secrets()} {
 		for name, c := range table {
 			commands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 				c.call(ts, name, neg, args)

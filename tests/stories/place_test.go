@@ -24,6 +24,7 @@ type place struct {
 	t       *testing.T
 	ctx     context.Context
 	machine *machine.Machine
+	model   *juju.Model
 	app     *juju.Application
 	unit    *juju.Unit
 }
@@ -51,6 +52,7 @@ func (p *place) deploy(config map[string]string) {
 	model, err := juju.NewModel(p.ctx, p.machine.Network())
 	p.must(err)
 	p.t.Cleanup(func() { p.must(model.Close()) })
+	p.model = model
 	path, err := charm()
 	p.must(err)
 	p.app, err = model.Deploy(p.ctx, path, juju.Options{Config: config}, p.machine)
