@@ -85,9 +85,9 @@ func Resolve(options Options, references []Reference, contents map[string]map[st
 	return resolved, nil
 }
 
-// Key is the key of a secret that stands for the option: its name, as keys may be
+// key is the key of a secret that stands for the option: its name, as keys may be
 // written.
-func (r Reference) Key() string { return strings.ReplaceAll(r.Option, "_", "-") }
+func (r Reference) key() string { return strings.ReplaceAll(r.Option, "_", "-") }
 
 // ID is the part of the URI by which commands of Juju name the secret.
 func (r Reference) ID() string { return r.URI[len(r.URI)-20:] }
@@ -95,17 +95,17 @@ func (r Reference) ID() string { return r.URI[len(r.URI)-20:] }
 // pick is the value of the key that is named like the option, or of the only key. An
 // empty one is a fault: it would turn off what it is to protect.
 func (r Reference) pick(content map[string]Secret) (value Secret, fault string) {
-	value, named := content[r.Key()]
+	value, named := content[r.key()]
 	keys := slices.Sorted(maps.Keys(content))
 	switch {
 	case !named && len(keys) == 1:
 		value = content[keys[0]]
 	case !named:
 		return Secret{}, fmt.Sprintf(`names secret %s, of whose keys (%s) none is "%s"; name one so, or keep the value in a secret with one key`,
-			r.ID(), strings.Join(keys, ", "), r.Key())
+			r.ID(), strings.Join(keys, ", "), r.key())
 	}
 	if value.IsZero() {
-		return Secret{}, fmt.Sprintf(`names secret %s, whose value is empty; type "juju update-secret %[1]s %s=VALUE", or reset the option`, r.ID(), r.Key())
+		return Secret{}, fmt.Sprintf(`names secret %s, whose value is empty; type "juju update-secret %[1]s %s=VALUE", or reset the option`, r.ID(), r.key())
 	}
 	return value, ""
 }
