@@ -9,6 +9,8 @@ import (
 	v2 "github.com/distribution/distribution/v3/registry/api/v2"
 	gometrics "github.com/docker/go-metrics"
 	"github.com/gorilla/mux"
+
+	"docker-registry-operator/internal/registryd/serve"
 )
 
 // httpMetrics are the registry_http_* metrics by the name of the route. They are
@@ -35,6 +37,10 @@ func instrument(prefix string, next http.Handler) http.Handler {
 	}
 	router := v2.RouterWithPrefix(prefix)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handler, ok := instrumented[serve.RouteName(prefix, r.URL.Path)]; ok {
+			handler.ServeHTTP(w, r)
+			return
+		}
 		var match mux.RouteMatch
 		if router.Match(r, &match) && match.Route != nil {
 			if handler, ok := instrumented[match.Route.GetName()]; ok {

@@ -3,6 +3,8 @@ package serve
 import (
 	"net/http"
 	"strings"
+
+	v2 "github.com/distribution/distribution/v3/registry/api/v2"
 )
 
 type kind string
@@ -39,6 +41,19 @@ func parseRoute(prefix string, r *http.Request) (route, bool) {
 		return route{}, false
 	}
 	return parsePath(prefix, r.URL.Path)
+}
+
+// RouteName is the name that distribution's router has for path below prefix, "" if it may be none of a blob or of
+// a manifest. The router tries one regular expression after another, which costs more than a pull.
+func RouteName(prefix, path string) string {
+	asked, ok := parsePath(prefix, path)
+	if !ok {
+		return ""
+	}
+	if asked.kind == blobs {
+		return v2.RouteNameBlob
+	}
+	return v2.RouteNameManifest
 }
 
 func parsePath(prefix, path string) (route, bool) {

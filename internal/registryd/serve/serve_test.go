@@ -40,8 +40,7 @@ func FuzzRoute(f *testing.F) {
 		if asked.hex != "" {
 			what = digest.NewDigestFromEncoded(digest.SHA256, asked.hex).String()
 		}
-		names := map[kind]string{blobs: v2.RouteNameBlob, manifests: v2.RouteNameManifest}
-		if match.Route.GetName() != names[asked.kind] || match.Vars["name"] != asked.repository ||
+		if match.Route.GetName() != RouteName("", path) || match.Vars["name"] != asked.repository ||
 			match.Vars["digest"]+match.Vars["reference"] != what {
 			t.Errorf("%q is %+v, for distribution %s of %v", path, asked, match.Route.GetName(), match.Vars)
 		}
