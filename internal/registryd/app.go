@@ -36,6 +36,8 @@ type application struct {
 
 	// driver is the storage driver below all middleware.
 	driver storagedriver.StorageDriver
+	// storage is driver with what makes it safe, as distribution uses it.
+	storage storagedriver.StorageDriver
 	// substitute, if there is one, takes the place of the driver that was configured.
 	substitute storagedriver.StorageDriver
 	// served tells whether this application has ever served.
@@ -62,6 +64,7 @@ func capture(ctx context.Context, driver storagedriver.StorageDriver, _ map[stri
 	if a.App != nil && a.driver.Name() == s3Name {
 		kept.StorageDriver = newPartDriver(kept.StorageDriver, a.Config.Storage.Parameters())
 	}
+	a.storage = kept
 	if a.App != nil && a.Config.Proxy.RemoteURL != "" {
 		upstream.Open()
 		return &proxyDriver{StorageDriver: kept, state: a.state, served: a.served}, nil

@@ -63,6 +63,10 @@ func forApp(conf *configuration.Configuration, secret string, from *upstream.Ups
 		app.HTTP.Secret = secret
 	}
 	app.Notifications.Endpoints = nil
+	if urls := &app.Validation.Manifests.URLs; len(urls.Allow) == 0 && len(urls.Deny) == 0 {
+		// distribution takes this for none, and no image with a layer that is kept elsewhere.
+		urls.Allow = []string{"^https?://"}
+	}
 
 	app.Storage = maps.Clone(conf.Storage)
 	maintenance := configuration.Parameters{"uploadpurging": map[any]any{"enabled": false}}

@@ -13,6 +13,7 @@ import (
 
 	rights "docker-registry-operator/internal/registryd/access"
 	"docker-registry-operator/internal/registryd/journal"
+	"docker-registry-operator/internal/registryd/oci"
 	"docker-registry-operator/internal/registryd/tlsconf"
 	"docker-registry-operator/internal/registryd/upstream"
 )
@@ -31,12 +32,14 @@ type generation struct {
 	rights *rights.Controller
 	// upstream is what the registry is a cache of, nil if it is none.
 	upstream *upstream.Upstream
-	started  time.Time
-	served   atomic.Bool
-	sink     *sink
-	purge    purgePolicy
-	handler  http.Handler
-	debug    http.Handler
+	// oci stands before app.
+	oci     *oci.Server
+	started time.Time
+	served  atomic.Bool
+	sink    *sink
+	purge   purgePolicy
+	handler http.Handler
+	debug   http.Handler
 
 	mu      sync.Mutex
 	active  int
@@ -81,6 +84,9 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 	g.sink = s.notifier.acquire(conf.Notifications)
 	if err := g.app.redirectEvents(g.sink); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot send notifications: %w", err), g.close())
+	}
+	if g.oci, err = g.newOCI(); err != nil {
+		return nil, errors.Join(err, g.close())
 	}
 	hideSecrets()
 	if err := nameUsers(g.app); err != nil {

@@ -90,7 +90,7 @@ func (l *login) CloseIdleConnections() { l.plain.CloseIdleConnections() }
 func repositoryOf(path string) string {
 	_, path, _ = strings.Cut(path, "/v2/")
 	end := 0
-	for _, kind := range []string{"/manifests/", "/blobs/", "/tags/"} {
+	for _, kind := range []string{"/manifests/", "/blobs/", "/tags/", "/referrers/"} {
 		end = max(end, strings.LastIndex(path, kind))
 	}
 	return path[:end]

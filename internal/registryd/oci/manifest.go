@@ -1,0 +1,210 @@
+package oci
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"path"
+	"slices"
+
+	"github.com/distribution/distribution/v3"
+	"github.com/distribution/distribution/v3/registry/api/errcode"
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+
+	"docker-registry-operator/internal/registryd/layout"
+	"docker-registry-operator/internal/registryd/referrer"
+)
+
+const (
+	// maxManifest bounds a manifest in bytes, as distribution does.
+	maxManifest = 4 << 20
+	// maxTags bounds the tags of one push.
+	maxTags = 100
+)
+
+// putManifest has a manifest stored, by the application if that can.
+func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, route route) {
+	tags := r.URL.Query()["tag"]
+	content, isForeign := foreign(route.reference)
+	isForeign = isForeign && len(s.Config.Policy.Repository.Classes) == 0 // a policy is for the application to apply
+	if _, err := digest.Parse(route.reference); err != nil {
+		tags = nil // they are for a push by digest
+	}
+	if (isForeign || len(tags) > 0) && !s.acceptTags(w, r, route, tags) {
+		return
+	}
+	if isForeign {
+		s.storeManifest(w, r, route, content, tags)
+		return
+	}
+	received := newRead(r.Body)
+	r = r.Clone(r.Context())
+	r.Body = received
+	if len(tags) > 0 {
+		s.putTagged(w, r, route, received, tags)
+		return
+	}
+	s.app.ServeHTTP(&answer{ResponseWriter: w, before: func(status int) int {
+		if status == http.StatusCreated {
+			s.announce(w.Header(), r, route, received.Bytes())
+		}
+		return tooLarge(status, received)
+	}}, r)
+}
+
+// tooLarge is the status of an answer to what was received: the application says of a manifest that is
+// too large only that it is bad.
+func tooLarge(status int, received *read) int {
+	if status == http.StatusBadRequest && received.size > maxManifest {
+		return http.StatusRequestEntityTooLarge
+	}
+	return status
+}
+
+// acceptTags reports whether tags can be set; if not, the request has been answered.
+func (s *Server) acceptTags(w http.ResponseWriter, r *http.Request, route route, tags []string) bool {
+	bad := slices.IndexFunc(tags, func(tag string) bool {
+		_, err := reference.WithTag(route.name, tag)
+		return err != nil
+	})
+	if bad < 0 && len(tags) <= maxTags {
+		return true
+	}
+	if _, ok := s.Admit(w, r, push(route.name.Name())...); !ok {
+		return false
+	}
+	if bad < 0 {
+		w.WriteHeader(http.StatusRequestURITooLong)
+		return false
+	}
+	s.refuse(w, errcode.ErrorCodeTagInvalid, tags[bad])
+	return false
+}
+
+// putTagged pushes a manifest by its digest and then by each tag, so that the application tells of each.
+func (s *Server) putTagged(w http.ResponseWriter, r *http.Request, route route, received *read, tags []string) {
+	pushed := s.ask(r)
+	if pushed.status != http.StatusCreated {
+		pushed.status = tooLarge(pushed.status, received)
+		pushed.send(w)
+		return
+	}
+	for _, tag := range tags {
+		byTag := r.Clone(r.Context())
+		byTag.URL.Path, byTag.URL.RawPath, byTag.URL.RawQuery = path.Dir(r.URL.Path)+"/"+tag, "", ""
+		byTag.Body = received.again()
+		byTag.ContentLength = int64(len(received.Bytes()))
+		if tagged := s.ask(byTag); tagged.status != http.StatusCreated {
+			tagged.send(w)
+			return
+		}
+		pushed.header.Add("OCI-Tag", tag)
+	}
+	s.announce(pushed.header, r, route, received.Bytes())
+	pushed.send(w)
+}
+
+// storeManifest stores a manifest under a digest that the application does not store under. A stock
+// registry reads it all the same.
+func (s *Server) storeManifest(w http.ResponseWriter, r *http.Request, route route, content digest.Digest, tags []string) {
+	user, ok := s.Admit(w, r, push(route.name.Name())...)
+	if !ok {
+		return
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManifest))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	}
+	if err != nil {
+		s.refuse(w, errcode.ErrorCodeManifestInvalid, err.Error())
+		return
+	}
+	if content.Algorithm().FromBytes(text) != content {
+		s.refuse(w, errcode.ErrorCodeDigestInvalid, nil)
+		return
+	}
+	manifest, _, err := distribution.UnmarshalManifest(r.Header.Get("Content-Type"), text)
+	if err != nil {
+		s.refuse(w, errcode.ErrorCodeManifestInvalid, err.Error())
+		return
+	}
+	if err := s.verify.Check(r.Context(), route.name, manifest); err != nil {
+		s.rejected(w, r, err)
+		return
+	}
+	if err := layout.PutManifest(r.Context(), s.Storage, route.name.Name(), content, text, tags...); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.tell(r, s.manifestPushed(r, user, route.name, content, manifest, tags))
+	for _, tag := range tags {
+		w.Header().Add("OCI-Tag", tag)
+	}
+	s.announce(w.Header(), r, route, text)
+	s.created(w, r, route.name, content, func(pushed reference.Canonical) (string, error) {
+		return s.urls(r).BuildManifestURL(pushed)
+	})
+}
+
+// rejected answers a push with why the manifest is not stored.
+func (s *Server) rejected(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.As(err, new(storagedriver.Error)) || r.Context().Err() != nil {
+		s.fail(w, r, err)
+		return
+	}
+	faults, ok := err.(distribution.ErrManifestVerification)
+	if !ok {
+		faults = distribution.ErrManifestVerification{err}
+	}
+	var told errcode.Errors
+	for _, fault := range faults {
+		if missing, ok := fault.(distribution.ErrManifestBlobUnknown); ok {
+			told = append(told, errcode.ErrorCodeManifestBlobUnknown.WithDetail(missing.Digest))
+			continue
+		}
+		told = append(told, errcode.ErrorCodeManifestInvalid.WithDetail(fault.Error()))
+	}
+	_ = errcode.ServeJSON(w, told) // a client that is gone needs no answer
+}
+
+// announce adds to the answer of a push what the client wants to know of the manifest. A client that is
+// not told of the subject keeps the index at the fallback tag itself.
+func (s *Server) announce(header http.Header, r *http.Request, route route, manifest []byte) {
+	if warning := warn(manifest); warning != "" {
+		header.Add("Warning", warning)
+	}
+	subject, _ := referrer.Parse(manifest)
+	if subject == "" {
+		return
+	}
+	if err := s.Referrers.Update(r.Context(), route.name.Name(), subject); err != nil {
+		s.Log.WithContext(r.Context()).WithError(err).Error("a referrer was pushed without its index")
+		return
+	}
+	header.Set("OCI-Subject", subject.String())
+}
+
+// deleteManifest also takes the manifest off the index at its subject's fallback tag.
+func (s *Server) deleteManifest(w http.ResponseWriter, r *http.Request, route route) {
+	content, err := digest.Parse(route.reference)
+	if err != nil {
+		s.app.ServeHTTP(w, r)
+		return
+	}
+	s.app.ServeHTTP(&answer{ResponseWriter: w, before: func(status int) int {
+		if status != http.StatusAccepted {
+			return status
+		}
+		subject, err := s.Referrers.Subject(r.Context(), content)
+		if err == nil && subject != "" {
+			err = s.Referrers.Update(r.Context(), route.name.Name(), subject)
+		}
+		if err != nil {
+			s.Log.WithContext(r.Context()).WithError(err).Error("a referrer was deleted without its index")
+		}
+		return status
+	}}, r)
+}
