@@ -24,6 +24,7 @@ func (g *generation) newOCI() (*oci.Server, error) {
 		Referrers: referrer.New(g.app.storage),
 		Config:    g.app.Config,
 		Admit:     g.gate.Admit,
+		Access:    access,
 		Public:    g.gate.controller == nil,
 		ReadOnly:  readOnly.Bool(),
 		Source:    source.Interface().(notifications.SourceRecord),

@@ -85,7 +85,7 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, route rout
 		taken.send(w)
 		return
 	}
-	user, ok := s.Admit(w, r, push(route.name.Name())...)
+	user, ok := s.Admit(w, r, s.Access(http.MethodPut, route.name.Name())...)
 	if !ok {
 		return
 	}
@@ -171,10 +171,10 @@ func (s *Server) mount(w http.ResponseWriter, r *http.Request, route route, want
 	if source == "" && !s.Public || source != "" && wanted.Algorithm() == digest.Canonical {
 		return false
 	}
-	access := push(route.name.Name())
+	access := s.Access(http.MethodPost, route.name.Name())
 	target := wanted
 	if source != "" {
-		access = append(access, pull(source))
+		access = append(access, s.Access(http.MethodGet, source)...)
 		named, err := reference.WithName(source)
 		if err != nil {
 			return false

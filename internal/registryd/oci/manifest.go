@@ -72,7 +72,7 @@ func (s *Server) acceptTags(w http.ResponseWriter, r *http.Request, route route,
 	if bad < 0 && len(tags) <= maxTags {
 		return true
 	}
-	if _, ok := s.Admit(w, r, push(route.name.Name())...); !ok {
+	if _, ok := s.Admit(w, r, s.Access(http.MethodPut, route.name.Name())...); !ok {
 		return false
 	}
 	if bad < 0 {
@@ -109,7 +109,7 @@ func (s *Server) putTagged(w http.ResponseWriter, r *http.Request, route route, 
 // storeManifest stores a manifest under a digest that the application does not store under. A stock
 // registry reads it all the same.
 func (s *Server) storeManifest(w http.ResponseWriter, r *http.Request, route route, content digest.Digest, tags []string) {
-	user, ok := s.Admit(w, r, push(route.name.Name())...)
+	user, ok := s.Admit(w, r, s.Access(http.MethodPut, route.name.Name())...)
 	if !ok {
 		return
 	}

@@ -31,6 +31,8 @@ type Options struct {
 	Config *configuration.Configuration
 	// Admit answers a request that may not have all of access, and says whose it is.
 	Admit func(w http.ResponseWriter, r *http.Request, access ...auth.Access) (user string, ok bool)
+	// Access is what a method needs of a repository.
+	Access func(method, repository string) []auth.Access
 	// Public says that Admit lets everybody in.
 	Public bool
 	// ReadOnly says that the application takes no pushes.
@@ -125,17 +127,6 @@ func (s *Server) refuse(w http.ResponseWriter, code errcode.ErrorCode, detail an
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.Log.WithContext(r.Context()).WithError(err).Error("cannot answer request")
 	s.refuse(w, errcode.ErrorCodeUnknown, nil)
-}
-
-// pull and push are what reading from a repository and writing to it need.
-func pull(name string) auth.Access {
-	return auth.Access{Resource: auth.Resource{Type: "repository", Name: name}, Action: "pull"}
-}
-
-func push(name string) []auth.Access {
-	write := pull(name)
-	write.Action = "push"
-	return []auth.Access{pull(name), write}
 }
 
 // foreign is the digest in text if it is one that distribution does not store content under.

@@ -27,7 +27,7 @@ func (s *Server) serveReferrers(w http.ResponseWriter, r *http.Request, route ro
 		s.app.ServeHTTP(w, r) // it knows of no referrers, so that clients ask for the tag
 		return
 	}
-	if _, ok := s.Admit(w, r, pull(route.name.Name())); !ok {
+	if _, ok := s.Admit(w, r, s.Access(http.MethodGet, route.name.Name())...); !ok {
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
