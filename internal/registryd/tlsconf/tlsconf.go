@@ -5,11 +5,11 @@ package tlsconf
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
@@ -84,16 +84,20 @@ func version(name string) (uint16, error) {
 	}
 }
 
+// modern are the cipher suites of TLS 1.2 that have a key exchange of their own for each
+// connection and authenticate what they encrypt. TLS 1.3 has no others.
+var modern = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+}
+
 func cipherSuites(names []string) ([]uint16, error) {
 	if len(names) == 0 {
-		return []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-			tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-		}, nil
+		return modern, nil
 	}
 	known := make(map[string]uint16)
 	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
@@ -105,41 +109,26 @@ func cipherSuites(names []string) ([]uint16, error) {
 		if !ok {
 			return nil, fmt.Errorf("unknown TLS cipher suite %q specified for http.tls.cipherSuites", name)
 		}
+		if !slices.Contains(modern, id) && !onlyTLS13(id) {
+			return nil, fmt.Errorf("cannot use TLS cipher suite %q of http.tls.ciphersuites: it is out of date, use suites of %s",
+				name, strings.Join(modernNames(), ", "))
+		}
 		ids[i] = id
 	}
 	return ids, nil
 }
 
-func clientAuth(config *tls.Config, section configuration.TLS) error {
-	if len(section.ClientCAs) == 0 {
-		return nil
-	}
-	pool := x509.NewCertPool()
-	for _, path := range section.ClientCAs {
-		pem, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("cannot read client CA: %w", err)
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("cannot read client CA %q: no certificate in it", path)
-		}
-	}
-	mode, err := clientAuthMode(string(section.ClientAuth))
-	config.ClientCAs, config.ClientAuth = pool, mode
-	return err
+// onlyTLS13 reports whether id is of TLS 1.3 alone; crypto/tls chooses among those by itself.
+func onlyTLS13(id uint16) bool {
+	return slices.ContainsFunc(tls.CipherSuites(), func(suite *tls.CipherSuite) bool {
+		return suite.ID == id && !slices.Contains(suite.SupportedVersions, tls.VersionTLS12)
+	})
 }
 
-func clientAuthMode(name string) (tls.ClientAuthType, error) {
-	switch name {
-	case configuration.ClientAuthRequestClientCert:
-		return tls.RequestClientCert, nil
-	case configuration.ClientAuthRequireAnyClientCert:
-		return tls.RequireAnyClientCert, nil
-	case configuration.ClientAuthVerifyClientCertIfGiven:
-		return tls.VerifyClientCertIfGiven, nil
-	case "", configuration.ClientAuthRequireAndVerifyClientCert:
-		return tls.RequireAndVerifyClientCert, nil
-	default:
-		return 0, fmt.Errorf("unknown client auth mode %q specified for http.tls.clientauth", name)
+func modernNames() []string {
+	names := make([]string, len(modern))
+	for i, id := range modern {
+		names[i] = tls.CipherSuiteName(id)
 	}
+	return names
 }

@@ -124,7 +124,7 @@ func TestFor(t *testing.T) {
 			c.TLS.MinimumTLS, c.TLS.CipherSuites = "tls1.3", []string{"nonsense"}
 		}), summary{tls.VersionTLS13, 0, both, tls.NoClientCert}},
 		{"suites", with(func(c *configuration.HTTP) {
-			c.TLS.CipherSuites = []string{"TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"}
+			c.TLS.CipherSuites = []string{"TLS_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"}
 		}), summary{tls.VersionTLS12, 2, both, tls.NoClientCert}},
 		{"no http2", with(func(c *configuration.HTTP) { c.HTTP2.Disabled = true }),
 			summary{tls.VersionTLS12, 6, []string{"http/1.1"}, tls.NoClientCert}},
@@ -164,6 +164,10 @@ func TestForRefuses(t *testing.T) {
 			`unknown minimum TLS level "tls1.0" specified for http.tls.minimumtls`},
 		{"suite", func(c *configuration.TLS) { c.CipherSuites = []string{"ROT13"} },
 			`unknown TLS cipher suite "ROT13" specified for http.tls.cipherSuites`},
+		{"old suite", func(c *configuration.TLS) { c.CipherSuites = []string{"TLS_RSA_WITH_AES_128_GCM_SHA256"} },
+			`cannot use TLS cipher suite "TLS_RSA_WITH_AES_128_GCM_SHA256" of http.tls.ciphersuites: it is out of date, use suites of TLS_ECDHE_`},
+		{"client auth without CA", func(c *configuration.TLS) { c.ClientAuth = configuration.ClientAuthRequireAndVerifyClientCert },
+			`http.tls.clientauth is "require-and-verify-client-cert", but http.tls.clientcas names no file with authorities`},
 		{"client CA", func(c *configuration.TLS) { c.ClientCAs = []string{good.Key} }, "no certificate in it"},
 		{"no client CA", func(c *configuration.TLS) { c.ClientCAs = []string{"/nonexistent"} }, "cannot read client CA"},
 		{"client auth", func(c *configuration.TLS) { c.ClientCAs, c.ClientAuth = []string{good.Certificate}, "maybe" },
