@@ -2,7 +2,6 @@ package registryd
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"docker-registry-operator/internal/registryd/limit"
 	"docker-registry-operator/internal/registryd/listen"
 )
 
@@ -27,40 +27,38 @@ const (
 	freshGrace = 5 * time.Second
 )
 
-// transport is how a connection is spoken to.
-type transport struct {
-	tls *tls.Config // nil for plain HTTP
-	h2c bool
-}
-
 // front owns the sockets and the connections. How a new connection is spoken to is asked
 // when it is accepted, so that no change of it needs a new socket.
 type front struct {
 	log       *slog.Logger
 	transport func() transport
+	bounds    limit.Bounds
+	crowd     *limit.Crowd
 	plain     *http.Server
 	h2c       *http.Server
 	plainIn   *queue
 	h2cIn     *queue
 	retiring  atomic.Bool
-	conns     atomic.Int64
+	refused   limit.Seldom
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup
 
 	mu    sync.Mutex
-	fresh map[net.Conn]time.Time           // without a request so far, and since when
+	conns map[net.Conn]*connection         // all that were accepted and are open
 	loops map[*listen.Socket]chan struct{} // closed when nobody accepts there any more
 }
 
-func newFront(log *slog.Logger, choose func() transport, handler http.Handler) *front {
+func newFront(log *slog.Logger, choose func() transport, bounds limit.Bounds, handler http.Handler) *front {
 	f := &front{
-		log: log, transport: choose, plainIn: newQueue(), h2cIn: newQueue(),
-		fresh: make(map[net.Conn]time.Time), loops: make(map[*listen.Socket]chan struct{}),
+		log: log, transport: choose, bounds: bounds, crowd: limit.NewCrowd(bounds, log),
+		plainIn: newQueue(), h2cIn: newQueue(),
+		conns: make(map[net.Conn]*connection), loops: make(map[*listen.Socket]chan struct{}),
 	}
 	cleartext := new(http.Protocols)
 	cleartext.SetHTTP1(true)
 	cleartext.SetHTTP2(true)
 	cleartext.SetUnencryptedHTTP2(true)
+	handler = f.parting(limit.Slowest.Serve(f.crowd.Serve(handler)))
 	f.plain = f.server(handler, nil)
 	f.h2c = f.server(handler, cleartext)
 	f.serving.Go(func() { f.run(f.plain, f.plainIn) })
@@ -70,18 +68,21 @@ func newFront(log *slog.Logger, choose func() transport, handler http.Handler) *
 
 func (f *front) server(handler http.Handler, protocols *http.Protocols) *http.Server {
 	return &http.Server{
-		Handler:   f.parting(handler),
-		Protocols: protocols,
-		ConnState: f.count,
-		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, conn)
+		Handler:           handler,
+		Protocols:         protocols,
+		ConnState:         f.note,
+		ConnContext:       f.introduce,
+		ReadHeaderTimeout: limit.HeaderTime,
+		IdleTimeout:       limit.IdleTime,
+		MaxHeaderBytes:    limit.HeaderBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: limit.Streams,
+			SendPingTimeout:      limit.PingTime,
+			WriteByteTimeout:     limit.Slowest.Patience,
 		},
 		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelInfo),
 	}
 }
-
-// connKey is the key of a request's connection in its context.
-type connKey struct{}
 
 func (f *front) run(server *http.Server, in *queue) {
 	if err := server.Serve(in); !errors.Is(err, http.ErrServerClosed) {
@@ -90,34 +91,21 @@ func (f *front) run(server *http.Server, in *queue) {
 }
 
 // parting asks clients to close their connection after the request when the server
-// retires, over HTTP/2 too: there the header makes net/http send GOAWAY.
+// retires, over HTTP/2 too: there the header makes net/http send GOAWAY. It sends away whoever
+// came when there were too many connections.
 func (f *front) parting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok {
-			f.age(conn)
-		}
-		if f.retiring.Load() {
+		c := connectionOf(r.Context())
+		c.began.Store(true)
+		if f.retiring.Load() || c.surplus {
 			w.Header().Set("Connection", "close")
+		}
+		if c.surplus && r.URL.Path != "/" {
+			f.crowd.Refuse(w, "connections", f.bounds.Connections)
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (f *front) count(conn net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		f.conns.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		f.conns.Add(-1)
-		f.age(conn)
-	}
-}
-
-// age notes that a connection has had a request, or never will.
-func (f *front) age(conn net.Conn) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.fresh, conn)
 }
 
 // awaitFirst waits until every connection has had its first request. net/http closes a
@@ -126,8 +114,8 @@ func (f *front) awaitFirst(ctx context.Context) {
 	waits := func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		for _, since := range f.fresh {
-			if time.Since(since) < freshGrace {
+		for _, c := range f.conns {
+			if !c.began.Load() && time.Since(c.since) < freshGrace {
 				return true
 			}
 		}
@@ -146,39 +134,31 @@ func (f *front) serve(socket *listen.Socket) {
 	f.mu.Unlock()
 	f.accepting.Go(func() {
 		defer close(ended)
-		for {
-			conn, err := socket.Accept()
-			if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
-				return
-			}
-			if err != nil {
-				// Out of descriptors or a connection that was gone again; both pass.
-				f.log.Warn("connection not accepted", "address", socket.Address(), "error", err)
-				time.Sleep(acceptPause)
-				continue
-			}
-			f.take(conn)
-		}
+		f.accept(socket)
 	})
+}
+
+func (f *front) accept(socket *listen.Socket) {
+	var missed limit.Seldom
+	for {
+		conn, err := socket.Accept()
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		if err == nil {
+			f.take(conn)
+			continue
+		}
+		// Out of descriptors or a connection that was gone again; both pass.
+		if before, due := missed.Due(time.Now()); due {
+			f.log.Warn("connection not accepted", "address", socket.Address(), "error", err, "before", before)
+		}
+		time.Sleep(acceptPause)
+	}
 }
 
 // acceptPause keeps accept from spinning while the process is out of descriptors.
 const acceptPause = 10 * time.Millisecond
-
-func (f *front) take(conn net.Conn) {
-	how := f.transport()
-	if how.tls != nil {
-		conn = tls.Server(conn, how.tls)
-	}
-	f.mu.Lock()
-	f.fresh[conn] = time.Now()
-	f.mu.Unlock()
-	in := f.plainIn
-	if how.h2c {
-		in = f.h2cIn
-	}
-	in.put(conn)
-}
 
 // leave closes socket after it has taken in what the kernel had accepted there. Nobody
 // may be accepting then: the kernel would go on until he has noticed.
@@ -210,7 +190,7 @@ func (f *front) handOver(ctx context.Context, socket *listen.Socket) {
 	}
 	sleep(ctx, lingerTime)
 	f.leave(socket)
-	for left := idleGrace; left > 0 && f.conns.Load() > 0 && ctx.Err() == nil; left -= acceptPause {
+	for left := idleGrace; left > 0 && f.open() > 0 && ctx.Err() == nil; left -= acceptPause {
 		sleep(ctx, acceptPause)
 	}
 }
@@ -235,41 +215,3 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-time.After(d):
 	}
 }
-
-// queue is a net.Listener that accepts what is put into it.
-type queue struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newQueue() *queue {
-	return &queue{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (q *queue) put(conn net.Conn) {
-	select {
-	case q.conns <- conn:
-	case <-q.closed:
-		_ = conn.Close() // it was never answered, there is nobody to tell
-	}
-}
-
-// Accept waits for the next connection.
-func (q *queue) Accept() (net.Conn, error) {
-	select {
-	case conn := <-q.conns:
-		return conn, nil
-	case <-q.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close makes Accept fail.
-func (q *queue) Close() error {
-	q.once.Do(func() { close(q.closed) })
-	return nil
-}
-
-// Addr has no meaning here; net/http wants one.
-func (q *queue) Addr() net.Addr { return &net.UnixAddr{Name: "queue", Net: "unix"} }

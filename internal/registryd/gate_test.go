@@ -39,11 +39,7 @@ func newTestGate(t *testing.T, auth string) *gate {
 			t.Error(err)
 		}
 	})
-	made, err := newGate(g.app, g.logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made
+	return g.gate
 }
 
 const (

@@ -10,11 +10,13 @@ import (
 	rights "docker-registry-operator/internal/registryd/access"
 	"docker-registry-operator/internal/registryd/accesslog"
 	"docker-registry-operator/internal/registryd/journal"
+	"docker-registry-operator/internal/registryd/limit"
 	"docker-registry-operator/internal/registryd/serve"
 )
 
 // chain wraps the application in the same layers as the stock registry: access log,
-// recovery, health, and an answer at / that shows that the server is up.
+// recovery, health, and an answer at / that shows that the server is up, and in the limits
+// that hold for every request.
 func (g *generation) chain(accessLog io.Writer, manifests *serve.Manifests) http.Handler {
 	handler := acknowledged(g.app)
 	if g.rights != nil {
@@ -30,6 +32,7 @@ func (g *generation) chain(accessLog io.Writer, manifests *serve.Manifests) http
 	if g.rights != nil {
 		handler = g.rights.Tokens(handler)
 	}
+	handler = limit.Paths(limit.Bodies(handler))
 	handler = alive(handler)
 	handler = g.healthy(handler)
 	handler = g.recovered(handler)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"docker-registry-operator/internal/registryd/limit"
 	"docker-registry-operator/internal/registryd/serve"
 )
 
@@ -231,9 +232,16 @@ func TestUserInAccessLog(t *testing.T) {
 
 // TestBareConnection makes sure that the front serves connections of which the kernel can be asked to send a file.
 func TestBareConnection(t *testing.T) {
-	conns := make(chan net.Conn, 1)
-	f := newFront(newServer(Options{Log: io.Discard}).log, func() transport { return transport{} },
-		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { conns <- r.Context().Value(connKey{}).(net.Conn) }))
+	served := make(chan net.Conn, 1)
+	f := newFront(newServer(Options{Log: io.Discard}).log, func() transport { return transport{} }, limit.For(1024),
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	note := f.plain.ConnState
+	f.plain.ConnState = func(conn net.Conn, state http.ConnState) {
+		note(conn, state)
+		if state == http.StateActive {
+			served <- conn
+		}
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +253,7 @@ func TestBareConnection(t *testing.T) {
 		}
 	}()
 	ask(t, "http://"+listener.Addr().String(), http.MethodGet, "/", nil)
-	if conn, ok := (<-conns).(*net.TCPConn); !ok {
+	if conn, ok := (<-served).(*net.TCPConn); !ok {
 		t.Errorf("the connection is a %T", conn)
 	}
 	if err := f.shutdown(t.Context()); err != nil {

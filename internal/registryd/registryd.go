@@ -18,6 +18,7 @@ import (
 
 	rights "docker-registry-operator/internal/registryd/access"
 	"docker-registry-operator/internal/registryd/journal"
+	"docker-registry-operator/internal/registryd/limit"
 	"docker-registry-operator/internal/registryd/listen"
 	"docker-registry-operator/internal/registryd/serve"
 	"docker-registry-operator/internal/registryd/tlsconf"
@@ -80,6 +81,10 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	descriptors, err := limit.Descriptors()
+	if err != nil {
+		return nil, err
+	}
 	first, err := s.build(options.Config, 1, nil)
 	if err != nil {
 		return nil, err
@@ -95,7 +100,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 		}
 	}
 	journal.Adopt(first.logger)
-	s.front = newFront(s.log, s.transport, handler)
+	s.front = newFront(s.log, s.transport, limit.For(descriptors), handler)
 	s.startPurge()
 	s.install(opened)
 	s.log.Info("serving", "address", s.addr, "tls", first.tls != nil, "config", first.digest)
@@ -155,11 +160,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) transport() transport {
 	g := s.current.Load()
-	how := transport{h2c: g.HTTP.H2C.Enabled}
-	if g.tls != nil {
-		how.tls = g.tls.Config
-	}
-	return how
+	return transport{tls: g.tls, h2c: g.HTTP.H2C.Enabled}
 }
 
 func (s *Server) startPurge() {
