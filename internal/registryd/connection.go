@@ -24,6 +24,8 @@ type connection struct {
 	surplus bool
 	// began says that there was a request.
 	began atomic.Bool
+	// verified is the last setup by which the client's certificate was checked.
+	verified atomic.Pointer[tlsconf.Setup]
 }
 
 type connectionKey struct{}
@@ -38,7 +40,7 @@ func (f *front) take(conn net.Conn) {
 	if how.tls != nil {
 		conn = tls.Server(conn, how.tls.Config)
 	}
-	if !f.add(conn) {
+	if !f.add(conn, how) {
 		if missed, due := f.refused.Due(time.Now()); due {
 			f.log.Warn("connections closed unheard", "bound", f.bounds.Connections+f.bounds.Overflow, "before", missed)
 		}
@@ -54,13 +56,15 @@ func (f *front) take(conn net.Conn) {
 	}
 }
 
-func (f *front) add(conn net.Conn) bool {
+func (f *front) add(conn net.Conn, how transport) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.conns) >= f.bounds.Connections+f.bounds.Overflow {
 		return false
 	}
-	f.conns[conn] = &connection{since: time.Now(), surplus: len(f.conns) >= f.bounds.Connections}
+	c := &connection{since: time.Now(), surplus: len(f.conns) >= f.bounds.Connections}
+	c.verified.Store(how.tls)
+	f.conns[conn] = c
 	return true
 }
 

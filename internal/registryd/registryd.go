@@ -155,7 +155,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		g = s.current.Load()
 	}
 	defer g.leave()
-	g.handler.ServeHTTP(w, r)
+	if g.knows(w, r) {
+		g.handler.ServeHTTP(w, r)
+	}
 }
 
 func (s *Server) transport() transport {
