@@ -77,7 +77,6 @@ func (f *front) server(handler http.Handler, protocols *http.Protocols) *http.Se
 		MaxHeaderBytes:    limit.HeaderBytes,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: limit.Streams,
-			SendPingTimeout:      limit.PingTime,
 			WriteByteTimeout:     limit.Slowest.Patience,
 		},
 		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelInfo),

@@ -22,9 +22,6 @@ const (
 	IdleTime = 3 * time.Minute
 	// Streams is how many requests of one connection of HTTP/2 run at once.
 	Streams = 100
-	// PingTime is how long a connection of HTTP/2 may be silent before it is asked whether its
-	// client is still there.
-	PingTime = 30 * time.Second
 	// ManifestBytes bounds a manifest, and every other body that is not a blob's. The
 	// specification wants at least 4 MiB:
 	// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
