@@ -40,11 +40,11 @@ func newObject(headers swift.Headers) (object, error) {
 	if _, total, ok := strings.Cut(headers["Content-Range"], "/"); ok {
 		length = total
 	}
-	size, err := strconv.ParseInt(length, 10, 64)
+	size, err := strconv.ParseUint(length, 10, 63)
 	if err != nil {
 		return object{}, fmt.Errorf("cannot tell the size of an object: %w", err)
 	}
-	o := object{size: size, etag: headers["Etag"], headers: headers}
+	o := object{size: int64(size), etag: headers["Etag"], headers: headers}
 	// Ceph tells no time of a dynamic large object without segments.
 	o.modified, _ = http.ParseTime(headers["Last-Modified"])
 	return o, nil
