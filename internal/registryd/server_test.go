@@ -52,6 +52,12 @@ func (b *logBuffer) String() string {
 	return b.buf.String()
 }
 
+func (b *logBuffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf = bytes.Buffer{}
+}
+
 // start runs a server with the given configuration until the test ends. In it DIR stands
 // for the unit's directory.
 func start(t *testing.T, config string) *unit {
