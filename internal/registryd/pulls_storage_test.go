@@ -230,6 +230,32 @@ func TestUserInAccessLog(t *testing.T) {
 	}
 }
 
+func canSendFiles(conn net.Conn) bool {
+	_, ok := conn.(io.ReaderFrom)
+	return ok
+}
+
+// TestOverTLS pulls over TLS, with HTTP/2 and without, where bytes pass through a buffer.
+func TestOverTLS(t *testing.T) {
+	p := newPulled(t, sections{})
+	content := bytes.Repeat([]byte("0123456789"), 100_000)
+	path := "/v2/app/blobs/" + p.blob("app", content)
+	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		server := httptest.NewUnstartedServer(p.g.chain(io.Discard, serve.NewManifests()))
+		server.EnableHTTP2 = version == "HTTP/2.0"
+		server.StartTLS()
+		response, err := server.Client().Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(response.Body)
+		if err != nil || response.Proto != version || response.ContentLength != int64(len(content)) || !bytes.Equal(got, content) {
+			t.Errorf("%s: %s, %d bytes of %d, %v", version, response.Proto, len(got), response.ContentLength, err)
+		}
+		server.Close()
+	}
+}
+
 // TestBareConnection makes sure that the front serves connections of which the kernel can be asked to send a file.
 func TestBareConnection(t *testing.T) {
 	served := make(chan net.Conn, 1)
@@ -253,7 +279,7 @@ func TestBareConnection(t *testing.T) {
 		}
 	}()
 	ask(t, "http://"+listener.Addr().String(), http.MethodGet, "/", nil)
-	if conn, ok := (<-served).(*net.TCPConn); !ok {
+	if conn := <-served; !canSendFiles(conn) {
 		t.Errorf("the connection is a %T", conn)
 	}
 	if err := f.shutdown(t.Context()); err != nil {
