@@ -7,6 +7,7 @@ package oci
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/notifications"
@@ -81,6 +82,10 @@ func (s *Server) Serve(app http.Handler) http.Handler {
 
 // ServeHTTP answers r.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if ordinary(r) {
+		s.app.ServeHTTP(w, r)
+		return
+	}
 	route, ok := parse(s.Config.HTTP.Prefix, r.URL.Path)
 	if !ok {
 		s.app.ServeHTTP(w, r)
@@ -108,6 +113,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.app.ServeHTTP(w, r)
 	}
+}
+
+// ordinary says that r only reads what the application has: most requests do, and need no more than this.
+func ordinary(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	path := r.URL.Path
+	return !strings.Contains(path, "/referrers/") &&
+		(!strings.Contains(path, "/blobs/") || strings.Contains(path, "/blobs/sha256:"))
 }
 
 // urls makes the links in answers as the application does.

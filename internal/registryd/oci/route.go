@@ -32,7 +32,7 @@ func parse(prefix, path string) (route, bool) {
 		return route{}, false
 	}
 	rest, last, ok := cutLast(rest)
-	if !ok {
+	if !ok || last == "." || last == ".." {
 		return route{}, false
 	}
 	repository, middle, ok := cutLast(rest)

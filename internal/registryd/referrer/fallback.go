@@ -35,9 +35,13 @@ func FallbackTag(subject digest.Digest) string {
 // to be called after each change. Of several registries that change at a time, the last one to write
 // looks again at what the others have done.
 func (x *Index) Update(ctx context.Context, name string, subject digest.Digest) error {
+	tag := FallbackTag(subject)
+	_, err := layout.Resolve(ctx, x.storage, layout.Tag(name, tag))
+	if layout.Missing(err) {
+		return nil // most repositories have none: their pushes need not wait for each other
+	}
 	x.updating.Lock()
 	defer x.updating.Unlock()
-	tag := FallbackTag(subject)
 	for range rounds {
 		written, err := x.update(ctx, name, tag, subject)
 		if err != nil {

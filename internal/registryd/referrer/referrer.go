@@ -33,7 +33,7 @@ type Index struct {
 	mu sync.Mutex
 	// known is what manifests say, by their digest, which it holds for ever.
 	known map[digest.Digest]*statement
-	// updating has the index of one subject written by one request at a time.
+	// updating has indexes at fallback tags written by one request at a time.
 	updating sync.Mutex
 }
 
