@@ -10,7 +10,6 @@ import (
 	_ "github.com/distribution/distribution/v3/registry/auth/token"
 	_ "github.com/distribution/distribution/v3/registry/proxy"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/azure"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/gcs"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/middleware/cloudfront"
@@ -19,12 +18,14 @@ import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/s3-aws"
 
 	rights "docker-registry-operator/internal/registryd/access"
+	"docker-registry-operator/internal/registryd/filesystem"
 	"docker-registry-operator/internal/registryd/swift"
 )
 
 // registerDrivers makes our own drivers and access controllers known to distribution, which
 // has one list of them for the whole process.
 var registerDrivers = sync.OnceValue(func() error {
+	filesystem.Register()
 	swift.Register()
 	if err := rights.Register(); err != nil {
 		return fmt.Errorf("cannot prepare the registry: %w", err)
