@@ -74,11 +74,12 @@ func (g *gate) AdmitToCatalog(w http.ResponseWriter, r *http.Request) (visible f
 		return func(string) bool { return true }, ok
 	}
 	g.setHeaders(w)
-	visible, err := controller.Visible(r)
+	user, visible, err := controller.Visible(r)
 	if err != nil {
 		g.refuse(r.Context(), w, r, err, []auth.Access{catalog})
 		return nil, false
 	}
+	accesslog.SetUser(r.Context(), user)
 	return visible, true
 }
 

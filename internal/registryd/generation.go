@@ -78,7 +78,7 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 		return nil, fmt.Errorf("cannot build the registry: %w", err)
 	}
 	if g.gate, err = newGate(g.app, g.logger); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot control access: %w", err), g.app.close())
+		return nil, errors.Join(err, g.app.close())
 	}
 	g.rights, _ = g.gate.controller.(*rights.Controller)
 	g.sink = s.notifier.acquire(conf.Notifications)
@@ -107,6 +107,7 @@ func sameMemory(previous, next *generation) bool {
 // begin tells the generation that it serves from now on.
 func (g *generation) begin() {
 	g.served.Store(true)
+	g.prepareCatalog()
 	if g.upstream != nil {
 		g.upstream.Watch()
 	}

@@ -22,6 +22,7 @@ func (g *generation) chain(accessLog io.Writer, manifests *serve.Manifests) http
 	if g.rights != nil {
 		handler = rights.Corrected(handler)
 	}
+	handler = newCatalog(g).serve(handler)
 	handler = g.pulls(manifests, g.oci.Serve(handler))
 	if g.upstream != nil {
 		handler = g.upstream.Serve(handler)

@@ -58,19 +58,19 @@ func (c *Controller) Authorized(r *http.Request, wanted ...auth.Access) (*auth.G
 	return &auth.Grant{User: auth.UserInfo{Name: who.user}}, nil
 }
 
-// Visible is which repositories the catalog may show to who sent r. An error is as of Authorized.
-func (c *Controller) Visible(r *http.Request) (func(repository string) bool, error) {
+// Visible is which repositories the catalog may show to the user who sent r. An error is as of Authorized.
+func (c *Controller) Visible(r *http.Request) (user string, visible func(repository string) bool, err error) {
 	who, err := c.identify(r)
 	if err != nil {
-		return nil, noted(r, err)
+		return "", nil, noted(r, err)
 	}
 	if who.claims != nil && !who.claims.include(catalog) {
-		return nil, noted(r, c.insufficient(catalog))
+		return "", nil, noted(r, c.insufficient(catalog))
 	}
 	if !c.mayList(who.user) {
-		return nil, noted(r, c.denied(who, catalog))
+		return "", nil, noted(r, c.denied(who, catalog))
 	}
-	return func(repository string) bool {
+	return who.user, func(repository string) bool {
 		return c.allows(who.user, repository, policy.List) && c.allows(who.user, repository, policy.Pull)
 	}, nil
 }
@@ -164,7 +164,7 @@ func (c *Controller) seesAll(user string) bool {
 
 // normalize makes the end of an upload a part of pushing: distribution asks for the right to delete.
 func normalize(r *http.Request, wanted []auth.Access) []auth.Access {
-	if r.Method != http.MethodDelete || !strings.Contains(r.URL.Path, "/blobs/uploads/") {
+	if r.Method != http.MethodDelete || !isUpload(r.URL.Path) {
 		return wanted
 	}
 	pushing := make([]auth.Access, len(wanted))
@@ -173,4 +173,9 @@ func normalize(r *http.Request, wanted []auth.Access) []auth.Access {
 		pushing[i] = access
 	}
 	return pushing
+}
+
+// isUpload reports whether path is of an upload. A repository may be called like a part of it.
+func isUpload(path string) bool {
+	return strings.HasSuffix(path[:strings.LastIndexByte(path, '/')+1], "/blobs/uploads/")
 }

@@ -337,7 +337,7 @@ func TestVisible(t *testing.T) {
 	c := newPlace(t).controller(example)
 	all := []string{"public/app", "shared/app", "team/app", "other"}
 	for user, want := range map[string][]string{"ci": all[:3], "dev": nil, "": nil} {
-		visible, err := c.Visible(request(user))
+		_, visible, err := c.Visible(request(user))
 		var got []string
 		for _, repository := range all {
 			if err == nil && visible(repository) {
@@ -348,10 +348,10 @@ func TestVisible(t *testing.T) {
 			t.Errorf("user %q: error %v, (-want +got):\n%s", user, err, diff)
 		}
 	}
-	if _, err := c.Visible(bearer(tokenFor(t, c, "ci", "registry:catalog:*"))); err != nil {
+	if _, _, err := c.Visible(bearer(tokenFor(t, c, "ci", "registry:catalog:*"))); err != nil {
 		t.Errorf("token for the catalog: %v", err)
 	}
-	if _, err := c.Visible(bearer(tokenFor(t, c, "ci", "repository:team/app:pull"))); err == nil {
+	if _, _, err := c.Visible(bearer(tokenFor(t, c, "ci", "repository:team/app:pull"))); err == nil {
 		t.Error("token for a repository shows the catalog")
 	}
 }
