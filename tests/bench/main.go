@@ -29,7 +29,7 @@ func main() {
 	flag.StringVar(&o.registry, "registry", "", "the registry's program")
 	flag.StringVar(&o.stock, "stock", "", "the stock registry's program, of the same version of distribution")
 	flag.StringVar(&o.version2, "version2", "", "the program of a registry of version 2, which has a driver for Swift")
-	flag.StringVar(&o.only, "only", "", "measure just this part: unit, server, auth, pull or storage")
+	flag.StringVar(&o.only, "only", "", "measure just this part: unit, server, auth, pull, catalog or storage")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -53,6 +53,7 @@ func run(ctx context.Context, o options) error {
 		{"server", func() error { return measureServer(ctx, o.registry, o.stock) }},
 		{"auth", func() error { return measureAuth(ctx, o.registry, o.stock) }},
 		{"pull", func() error { return measurePulls(ctx, o.registry, o.stock) }},
+		{"catalog", func() error { return measureCatalog(ctx, o.registry, o.stock) }},
 		{"storage", func() error { return measureStorage(ctx, o.registry, o.stock, o.version2) }},
 	}
 	for _, part := range parts {

@@ -34,6 +34,7 @@ http: {addr: "%s", secret: bench}
 type server struct {
 	name, url string
 	storage   string // the driver's part of the configuration; "" keeps images in dir
+	flags     []string
 	dir       string
 	lock      *lock // TLS, and a password perhaps; nil for neither
 	cmd       *exec.Cmd
@@ -95,12 +96,12 @@ func measureStarts(ctx context.Context, ours, stock string) ([2]time.Duration, e
 }
 
 // startServer says how long it took until the registry answered.
-func startServer(ctx context.Context, program, storage string) (*server, time.Duration, error) {
+func startServer(ctx context.Context, program, storage string, flags ...string) (*server, time.Duration, error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return nil, 0, err
 	}
-	return begin(ctx, &server{name: program, storage: storage, dir: dir})
+	return begin(ctx, &server{name: program, storage: storage, flags: flags, dir: dir})
 }
 
 func begin(ctx context.Context, s *server) (*server, time.Duration, error) {
@@ -131,7 +132,7 @@ func (s *server) start(ctx context.Context) (time.Duration, error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return 0, err
 	}
-	s.cmd = exec.CommandContext(ctx, s.name, "serve", config)
+	s.cmd = exec.CommandContext(ctx, s.name, append(append([]string{"serve"}, s.flags...), config)...)
 	s.cmd.Env = []string{"OTEL_TRACES_EXPORTER=none"}
 	s.cmd.Stderr = s.words
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

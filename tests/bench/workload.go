@@ -24,7 +24,7 @@ const (
 	period = time.Second
 
 	small, middle, large = 64 << 10, 1 << 20, 64 << 20
-	pushed               = 4 << 10
+	pushed, layer        = 4 << 10, 16 << 20
 
 	repository   = "/v2/bench/images"
 	manifestType = "application/vnd.oci.image.manifest.v1+json"
@@ -45,7 +45,7 @@ func workloads() []workload {
 		for _, size := range []int{small, middle, large} {
 			all = append(all, pullOf(size, clients))
 		}
-		all = append(all, workload{"pull of a manifest by tag", "/s", 1, clients, fetchManifest}, pushOf4KiB(clients))
+		all = append(all, workload{"pull of a manifest by tag", "/s", 1, clients, fetchManifest}, pushOf4KiB(clients), pushOf16MiB(clients))
 	}
 	return all
 }
@@ -64,6 +64,15 @@ func pushOf4KiB(clients int) workload {
 		func(ctx context.Context, c *http.Client, s *server, done *atomic.Int64) error {
 			_, err := push(ctx, c, s, pushed)
 			done.Add(1)
+			return err
+		}}
+}
+
+func pushOf16MiB(clients int) workload {
+	return workload{"push of a 16 MiB blob", "MB/s", 1e6, clients,
+		func(ctx context.Context, c *http.Client, s *server, done *atomic.Int64) error {
+			_, err := push(ctx, c, s, layer)
+			done.Add(layer)
 			return err
 		}}
 }
