@@ -45,9 +45,9 @@ func workloads() []workload {
 		for _, size := range []int{small, middle, large} {
 			all = append(all, pullOf(size, clients))
 		}
-		all = append(all, workload{"pull of a manifest by tag", "/s", 1, clients, fetchManifest}, pushOf4KiB(clients), pushOf16MiB(clients))
+		all = append(all, workload{"pull of a manifest by tag", "/s", 1, clients, fetchManifest}, pushOf4KiB(clients))
 	}
-	return all
+	return append(all, pushOf16MiB(1), pushOf16MiB(8))
 }
 
 // pullOf is about a blob that fill made.
