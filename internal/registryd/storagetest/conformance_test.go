@@ -52,6 +52,9 @@ func TestSHA512(t *testing.T) {
 // TestConformanceWithPassword runs the suite against a registry that asks for a password. A mount without a
 // source is not for it: it would show content that a user may not pull.
 func TestConformanceWithPassword(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles programs")
+	}
 	const password = "secret-of-conformance"
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	must(t, err)

@@ -18,6 +18,9 @@ type tool struct {
 
 func newTool(t *testing.T, client string) tool {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles programs")
+	}
 	path, err := program.Build(t.Context(), client)
 	must(t, err)
 	home := t.TempDir()
@@ -49,9 +52,9 @@ func (c tool) says(words string, args ...string) {
 
 // TestOras attaches an artifact to another and copies both.
 func TestOras(t *testing.T) {
+	oras := newTool(t, program.Oras)
 	onDisk.prepare(t)
 	address := startRegistry(t, onDisk, onDisk.storage(directory(t), "")).address
-	oras := newTool(t, program.Oras)
 	oras.run("push", "--plain-http", address+"/app:v1", "content")
 	oras.run("attach", "--plain-http", "--artifact-type", "example/sbom", address+"/app:v1", "content")
 	oras.says("example/sbom", "discover", "--plain-http", address+"/app:v1")
@@ -62,9 +65,9 @@ func TestOras(t *testing.T) {
 
 // TestRegctl puts an artifact on another, copies both, and deletes a tag.
 func TestRegctl(t *testing.T) {
+	regctl := newTool(t, program.Regctl)
 	onDisk.prepare(t)
 	address := startRegistry(t, onDisk, onDisk.storage(directory(t), "")).address
-	regctl := newTool(t, program.Regctl)
 	regctl.run("registry", "set", address, "--tls", "disabled")
 	regctl.run("artifact", "put", "--artifact-type", "example/app", address+"/app:v1")
 	regctl.run("artifact", "put", "--artifact-type", "example/signature", "--subject", address+"/app:v1")
@@ -79,10 +82,10 @@ func TestRegctl(t *testing.T) {
 
 // TestNotation signs an artifact and verifies the signature.
 func TestNotation(t *testing.T) {
+	oras, notation := newTool(t, program.Oras), newTool(t, program.Notation)
 	onDisk.prepare(t)
 	address := startRegistry(t, onDisk, onDisk.storage(directory(t), "")).address
-	newTool(t, program.Oras).run("push", "--plain-http", address+"/app:v1", "content")
-	notation := newTool(t, program.Notation)
+	oras.run("push", "--plain-http", address+"/app:v1", "content")
 	policy := `{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],"signatureVerification":{"level":"strict"},` +
 		`"trustStores":["ca:example.com"],"trustedIdentities":["*"]}]}`
 	must(t, os.WriteFile(notation.home+"/policy.json", []byte(policy), 0o600))
