@@ -126,6 +126,11 @@ func (s *Server) storeManifest(w http.ResponseWriter, r *http.Request, route rou
 		s.refuse(w, errcode.ErrorCodeDigestInvalid, nil)
 		return
 	}
+	s.storeChecked(w, r, route, user, content, text, tags)
+}
+
+// storeChecked stores the text of a manifest that has that digest, if distribution would.
+func (s *Server) storeChecked(w http.ResponseWriter, r *http.Request, route route, user string, content digest.Digest, text []byte, tags []string) {
 	manifest, _, err := distribution.UnmarshalManifest(r.Header.Get("Content-Type"), text)
 	if err != nil {
 		s.refuse(w, errcode.ErrorCodeManifestInvalid, err.Error())

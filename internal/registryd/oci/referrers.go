@@ -40,9 +40,13 @@ func (s *Server) serveReferrers(w http.ResponseWriter, r *http.Request, route ro
 		s.refuse(w, errcode.ErrorCodeDigestInvalid, "a digest is needed, such as sha256:<64 hexadecimal digits>")
 		return
 	}
-	if s.cache() && s.askUpstream(w, r, route, subject) {
-		return
+	if !s.cache() || !s.askUpstream(w, r, route, subject) {
+		s.listReferrers(w, r, route, subject)
 	}
+}
+
+// listReferrers answers with what is on storage.
+func (s *Server) listReferrers(w http.ResponseWriter, r *http.Request, route route, subject digest.Digest) {
 	query := r.URL.Query()
 	limit, err := pageOf(query)
 	if err != nil {
