@@ -12,7 +12,8 @@ import (
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/registry/storage"
-	driver "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
 	"github.com/distribution/reference"
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -275,10 +276,20 @@ func TestOtherDigests(t *testing.T) {
 	readByStock(t, u.path("data"), revision, blob)
 }
 
+// filesIn is the driver of a directory, once a server has made it known to distribution.
+func filesIn(t *testing.T, root string) storagedriver.StorageDriver {
+	t.Helper()
+	files, err := factory.Create(t.Context(), "filesystem", map[string]any{"rootdirectory": root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // readByStock collects garbage and wants what is left to be whole.
 func readByStock(t *testing.T, root string, revision, blob digest.Digest) {
 	t.Helper()
-	files := driver.New(driver.DriverParameters{RootDirectory: root, MaxThreads: 10})
+	files := filesIn(t, root)
 	registry, err := storage.NewRegistry(t.Context(), files, storage.EnableDelete)
 	if err != nil {
 		t.Fatal(err)
@@ -313,10 +324,10 @@ func readByStock(t *testing.T, root string, revision, blob digest.Digest) {
 
 // TestOldSHA512 reads and mounts a blob that a stock registry has stored: under sha256, with a link.
 func TestOldSHA512(t *testing.T) {
-	u := prepare(t, t.TempDir())
+	u := start(t, filesystem("127.0.0.1:0"))
 	content := []byte("content")
 	blob := digest.SHA512.FromBytes(content)
-	files := driver.New(driver.DriverParameters{RootDirectory: u.path("data"), MaxThreads: 10})
+	files := filesIn(t, u.path("data"))
 	registry, err := storage.NewRegistry(t.Context(), files)
 	if err != nil {
 		t.Fatal(err)
@@ -336,8 +347,6 @@ func TestOldSHA512(t *testing.T) {
 	if _, err := upload.Commit(t.Context(), v1.Descriptor{Digest: blob}); err != nil {
 		t.Fatal(err)
 	}
-	u.configure(filesystem("127.0.0.1:0"))
-	u.start()
 	a := api{t: t, base: u.url("")}
 	a.want(201, a.do("POST", "/v2/new/blobs/uploads/?from=old&mount="+blob.String(), nil))
 	for _, repository := range []string{"old", "new"} {

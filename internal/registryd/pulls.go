@@ -6,6 +6,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 
+	"docker-registry-operator/internal/registryd/filesystem"
 	"docker-registry-operator/internal/registryd/serve"
 )
 
@@ -44,8 +45,5 @@ func plainStorage(conf *configuration.Configuration) bool {
 			}
 		}
 	}
-	return conf.Storage.Type() == filesystemName && conf.Proxy.RemoteURL == ""
+	return conf.Storage.Type() == filesystem.Name && conf.Proxy.RemoteURL == ""
 }
-
-// filesystemName is the name of the driver in config.yml.
-const filesystemName = "filesystem"
