@@ -10,9 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
-	"docker-registry-operator/tests/engine/process"
+	"docker-registry-operator/tests/engine/program"
 )
 
 // What is built, and of which version: another has other checks.
@@ -52,11 +51,11 @@ type Case struct {
 
 // Run builds the suite if need be, which takes seconds, and runs it.
 func Run(ctx context.Context, options Options) (Results, error) {
-	program, err := build(ctx)
+	built, err := program.Install(ctx, suite, version)
 	if err != nil {
 		return Results{}, err
 	}
-	run := exec.CommandContext(ctx, program)
+	run := exec.CommandContext(ctx, built)
 	run.Dir = options.Dir
 	run.Env = append(os.Environ(), "OCI_TLS=disabled", "OCI_REGISTRY="+options.Address, "OCI_RESULTS_DIR="+options.Dir,
 		"OCI_USERNAME="+options.Username, "OCI_PASSWORD="+options.Password, "OCI_LOG=error")
@@ -74,39 +73,4 @@ func Run(ctx context.Context, options Options) (Results, error) {
 		return Results{}, fmt.Errorf("cannot read report of conformance suite: %w", err)
 	}
 	return results, nil
-}
-
-// build compiles the suite into the project's build directory and returns its path.
-func build(ctx context.Context) (string, error) {
-	program, err := tryBuild(ctx)
-	if err != nil {
-		return "", fmt.Errorf("cannot build conformance suite: %w", err)
-	}
-	return program, nil
-}
-
-func tryBuild(ctx context.Context) (string, error) {
-	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "docker-registry-operator/tests/engine").Output()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(strings.TrimSpace(string(module)), "..", "..", "build", "conformance-"+version)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	unlock, err := process.Lock(filepath.Join(dir, ".lock"))
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	program := filepath.Join(dir, "conformance")
-	if _, err := os.Stat(program); err == nil {
-		return program, nil
-	}
-	install := exec.CommandContext(ctx, "go", "install", "-trimpath", suite+"@"+version)
-	install.Env = append(os.Environ(), "CGO_ENABLED=0", "GOBIN="+dir)
-	if out, err := install.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return program, nil
 }
