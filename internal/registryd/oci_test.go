@@ -415,6 +415,20 @@ func TestManifestTooLarge(t *testing.T) {
 	}
 }
 
+// TestManifestOfAnotherVersion refuses what distribution stores but cannot read.
+func TestManifestOfAnotherVersion(t *testing.T) {
+	u := start(t, filesystem("127.0.0.1:0"))
+	a := api{t: t, base: u.url("")}
+	for _, version := range []string{"", `"schemaVersion":1,`, `"schemaVersion":3,`} {
+		other := []byte(`{` + version + `"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
+		for _, reference := range []string{"latest", digest.FromBytes(other).String() + "?tag=1", digest.SHA512.FromBytes(other).String()} {
+			if got := a.want(400, a.push("app", reference, other)); !strings.Contains(got.body, "schemaVersion must be 2") {
+				t.Errorf("%s: %s", other, got.body)
+			}
+		}
+	}
+}
+
 func TestNonDistributableLayer(t *testing.T) {
 	push := func(more string) reply {
 		u := start(t, filesystem("127.0.0.1:0", more))

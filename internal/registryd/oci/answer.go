@@ -84,12 +84,18 @@ type read struct {
 
 func newRead(body io.ReadCloser) *read { return &read{ReadCloser: body} }
 
-// Read remembers no more than a manifest may have.
+// Read remembers no more than a manifest may have. One that could not be read again ends in an error, so that
+// the application does not store it.
 func (b *read) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.size += int64(n)
 	if b.size <= maxManifest {
 		b.content.Write(p[:n])
+	}
+	if err == io.EOF {
+		if fault := unreadable(b.Bytes()); fault != nil {
+			err = fault
+		}
 	}
 	return n, err
 }

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 
 	"docker-registry-operator/internal/registryd/layout"
 	"docker-registry-operator/internal/registryd/referrer"
@@ -118,6 +120,9 @@ func (s *Server) storeManifest(w http.ResponseWriter, r *http.Request, route rou
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
+	if err == nil {
+		err = unreadable(text)
+	}
 	if err != nil {
 		s.refuse(w, errcode.ErrorCodeManifestInvalid, err.Error())
 		return
@@ -152,6 +157,16 @@ func (s *Server) storeChecked(w http.ResponseWriter, r *http.Request, route rout
 	s.created(w, r, route.name, content, func(pushed reference.Canonical) (string, error) {
 		return s.urls(r).BuildManifestURL(pushed)
 	})
+}
+
+// unreadable is what is wrong with a manifest that distribution would store and then not read: it looks at the
+// version only when it reads.
+func unreadable(manifest []byte) error {
+	var versioned specs.Versioned
+	if json.Unmarshal(manifest, &versioned) == nil && versioned.SchemaVersion != 2 {
+		return errors.New("schemaVersion must be 2")
+	}
+	return nil
 }
 
 // rejected answers a push with why the manifest is not stored.
