@@ -53,6 +53,7 @@ type directory struct {
 	entries  entries
 	listings listings
 	commits  sync.Map // of the directories of uploads whose bytes are complete
+	named    sync.Map // from digests to directories of blobs whose names may not be on the disk
 }
 
 func newDirectory(root string) *directory {

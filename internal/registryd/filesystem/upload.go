@@ -50,6 +50,3 @@ func (u upload) remove(full string) error {
 	}
 	return remove(full)
 }
-
-// isBlob says that path is among the bytes that all repositories share.
-func isBlob(path string) bool { return strings.HasPrefix(path, "/docker/registry/v2/blobs/") }

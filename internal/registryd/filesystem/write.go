@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// PutContent replaces a file at once. It is on the disk when PutContent returns, unless it is the state of an
-// upload: that is put there when the upload acknowledges bytes.
+// PutContent replaces a file at once. It is on the disk when PutContent returns, but for two kinds: the state of
+// an upload is put there when the upload acknowledges bytes, and the name of a blob when it is linked.
 func (d *driver) PutContent(_ context.Context, path string, content []byte) error {
 	full, err := d.full(path)
 	if err != nil {
@@ -19,11 +21,12 @@ func (d *driver) PutContent(_ context.Context, path string, content []byte) erro
 	if up, ok := uploadOf(path); ok {
 		return failed("write", path, d.putState(up, full, content))
 	}
-	err = d.replace(full, content, true)
-	if err == nil {
-		err = d.entries.sync(filepath.Dir(full))
-	}
-	return failed("write", path, err)
+	return failed("write", path, d.appear(path, full, func() error {
+		var writes errgroup.Group
+		writes.Go(func() error { return d.settle(content) })
+		writes.Go(func() error { return d.replace(full, content, true) })
+		return writes.Wait()
+	}))
 }
 
 // putState leaves out states of digests that nobody will read: that of nothing, and that of bytes which only
@@ -92,7 +95,8 @@ func removeAny(full string) error {
 	return err
 }
 
-// Move gives a file another path, over one that is there. It has that path on the disk when Move returns.
+// Move gives a file another path, over one that is there. It has that path on the disk when Move returns, or, if
+// it becomes a blob, when that is linked.
 func (d *driver) Move(_ context.Context, from, to string) error {
 	source, err := d.full(from)
 	if err != nil {
@@ -108,10 +112,7 @@ func (d *driver) Move(_ context.Context, from, to string) error {
 	if err := d.entries.mkdir(filepath.Dir(target)); err != nil {
 		return failed("make directory of", to, err)
 	}
-	if err := rename(source, target); err != nil {
-		return failed("move", from, err)
-	}
-	return failed("move", from, d.entries.sync(filepath.Dir(target)))
+	return failed("move", from, d.appear(to, target, func() error { return rename(source, target) }))
 }
 
 // Delete removes a file, or a directory with all that it has. A repository's are off the disk when Delete
