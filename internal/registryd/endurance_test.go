@@ -31,6 +31,7 @@ var changes = []func(u *unit, s *settings, round int){
 	func(u *unit, _ *settings, round int) { u.writeCertificate(time.Duration(round+1) * time.Hour) },
 	func(u *unit, _ *settings, round int) { u.writePasswords(round) },
 	func(_ *unit, s *settings, round int) { s.level = []string{"error", "warn"}[round%2] },
+	func(u *unit, _ *settings, round int) { u.writePolicy(round) },
 	func(_ *unit, s *settings, _ int) { s.readOnly = true },
 	func(_ *unit, s *settings, _ int) { s.readOnly = false },
 	func(_ *unit, s *settings, round int) { s.delete, s.accessLog = round%2 == 0, round%4 == 0 },
@@ -45,12 +46,19 @@ storage:
   delete: {enabled: %t}
   cache: {blobdescriptor: inmemory}
   maintenance: {readonly: {enabled: %t}}
-auth: {htpasswd: {realm: test, path: DIR/htpasswd}}
+auth: {access: {realm: test, users: DIR/htpasswd, policy: DIR/policy}}
 http:
   addr: %q
   tls: {certificate: DIR/cert.pem, key: DIR/key.pem}
 health: {storagedriver: {enabled: true, interval: 1s, threshold: 3}}
 `, s.level, !s.accessLog, s.delete, s.readOnly, s.listener)
+}
+
+// writePolicy lets clients do what they do, by Basic credentials alone and with tokens in turn.
+func (u *unit) writePolicy(round int) {
+	u.t.Helper()
+	policies := []string{"user ** push,delete\n", "anonymous public/** pull\nuser load/** push\n"}
+	writeFile(u.t, u.path("policy"), []byte(policies[round%len(policies)]))
 }
 
 // TestReloadUnderLoad changes all that a charm changes in daily life while clients push and
@@ -60,6 +68,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	u := prepare(t, t.TempDir())
 	u.writeCertificate(time.Hour)
 	u.writePasswords(0)
+	u.writePolicy(0)
 	now := settings{level: "error", listener: "127.0.0.1:0"}
 	u.configure(now.config())
 	u.start()
