@@ -50,6 +50,31 @@ type generation struct {
 // build makes the generation that path describes at this moment. If it fails nothing is
 // left behind.
 func (s *Server) build(path string, number int, previous *generation) (*generation, error) {
+	g, err := s.read(path, number)
+	if err != nil {
+		return nil, err
+	}
+	g.app = &application{served: g.served.Load, state: &s.schedulerState}
+	if previous != nil && sameMemory(previous, g) {
+		g.app.substitute = previous.app.driver
+	}
+	conf := forApp(g.Configuration, s.secret, g.upstream)
+	conf.Auth = rights.Equip(conf, s.memory, g.logger)
+	if err := g.app.build(journal.WithLogger(context.Background(), g.logger), conf); err != nil {
+		return nil, fmt.Errorf("cannot build the registry: %w", err)
+	}
+	g.sink = s.notifier.acquire(g.Notifications)
+	if err := g.surround(); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	hideSecrets()
+	g.handler = g.chain(s.journal.Out(), s.manifests)
+	g.debug = g.debugMux()
+	return g, nil
+}
+
+// read makes of the file at path what the application is built with. Nothing is started.
+func (s *Server) read(path string, number int) (*generation, error) {
 	conf, err := readFile(path)
 	if err != nil {
 		return nil, err
@@ -64,37 +89,24 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 	if g.tls, err = s.issuers.For(conf.HTTP, s.log); err != nil {
 		return nil, err
 	}
-	ctx := journal.WithLogger(context.Background(), g.logger)
-	if g.upstream, err = s.newUpstream(conf.Proxy); err != nil {
-		return nil, err
-	}
-	g.app = &application{served: g.served.Load, state: &s.schedulerState}
-	if previous != nil && sameMemory(previous, g) {
-		g.app.substitute = previous.app.driver
-	}
-	forApp := forApp(conf.Configuration, s.secret, g.upstream)
-	forApp.Auth = rights.Equip(forApp, s.memory, g.logger)
-	if err := g.app.build(ctx, forApp); err != nil {
-		return nil, fmt.Errorf("cannot build the registry: %w", err)
-	}
+	g.upstream, err = s.newUpstream(conf.Proxy)
+	return g, err
+}
+
+// surround makes what stands before the application and behind it. The gate takes the access
+// controller as it is, before it names users.
+func (g *generation) surround() (err error) {
 	if g.gate, err = newGate(g.app, g.logger); err != nil {
-		return nil, errors.Join(err, g.app.close())
+		return err
 	}
 	g.rights, _ = g.gate.controller.(*rights.Controller)
-	g.sink = s.notifier.acquire(conf.Notifications)
 	if err := g.app.redirectEvents(g.sink); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot send notifications: %w", err), g.close())
+		return fmt.Errorf("cannot send notifications: %w", err)
 	}
 	if g.oci, err = g.newOCI(); err != nil {
-		return nil, errors.Join(err, g.close())
+		return err
 	}
-	hideSecrets()
-	if err := nameUsers(g.app); err != nil {
-		return nil, errors.Join(err, g.close())
-	}
-	g.handler = g.chain(s.journal.Out(), s.manifests)
-	g.debug = g.debugMux()
-	return g, nil
+	return nameUsers(g.app)
 }
 
 // sameMemory reports whether both keep images in memory: these would be lost if a reload
