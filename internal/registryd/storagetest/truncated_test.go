@@ -29,6 +29,8 @@ func TestTruncated(t *testing.T) {
 		must(t, r.client().pullManifest("app", "v1", image))
 
 		halve(t, manifestFile)
+		r.kill()
+		r.start()
 		if err := r.client().pullManifest("app", digestOf(image), image); err == nil {
 			t.Error("the truncated manifest is served as good")
 		}
