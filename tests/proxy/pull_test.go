@@ -111,6 +111,10 @@ func (r registry) send(method, url string, body []byte, want int) (string, error
 	return location.String(), nil
 }
 
+// pause is how long a client rests after an image. Without it the clients take both processors, and hooks that
+// would run within a second of each other on machines of their own do not.
+const pause = 100 * time.Millisecond
+
 // A request is what became of one request of those that pull.
 type request struct {
 	number       int
@@ -187,6 +191,7 @@ func (p *pulls) work(r *puller, next int) {
 		if whole {
 			p.done.Add(1)
 		}
+		time.Sleep(pause)
 	}
 }
 
