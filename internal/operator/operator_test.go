@@ -370,21 +370,28 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestStopLetsProxiesNotice is about a unit that others take the place of.
+// TestStopLetsProxiesNotice is about a unit that others take the place of. When it stops, it has no relation
+// any more.
 func TestStopLetsProxiesNotice(t *testing.T) {
+	others := map[string]relation.Bag{"docker-registry/1": {}}
 	for _, test := range []struct {
-		name   string
-		others map[string]relation.Bag
-		want   time.Duration
+		name      string
+		relations map[string][]relation.Relation
+		want      time.Duration
 	}{
-		{"alone", nil, 0},
-		{"with another", map[string]relation.Bag{"docker-registry/1": {}}, noticeTime},
+		{"alone", map[string][]relation.Relation{peers: {{ID: "peer:0"}}, websites: {{ID: "website:1"}}}, 0},
+		{"without a proxy", map[string][]relation.Relation{peers: {{ID: "peer:0", Units: others}}}, 0},
+		{"with another", map[string][]relation.Relation{
+			peers: {{ID: "peer:0", Units: others}}, websites: {{ID: "website:1"}},
+		}, noticeTime},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := fresh(t)
+				w.unit.relations = test.relations
 				w.converge(t)
-				w.unit.relations = map[string][]relation.Relation{peers: {{ID: "peer:0", Units: test.others}}}
+				w.unit.relations = nil
+				w.converge(t)
 				began := time.Now()
 				if err := w.Stop(t.Context()); err != nil {
 					t.Fatal(err)

@@ -54,12 +54,12 @@ func (o *Operator) Stop(ctx context.Context) error {
 }
 
 // letNotice returns when proxies have noticed that the registry is down and turned to
-// another unit, if there is one. Juju tells the other units that this one goes once it
-// has gone, and their leader tells proxies. A proxy that has to forget a server before it
-// has noticed refuses what it holds back for it.
+// another unit, if there may be one. The proxy is told before the unit stops that this one
+// leaves it, and may forget a server at any time: if it has not noticed by then, it refuses
+// what it holds back for it.
 func (o *Operator) letNotice(ctx context.Context) error {
-	found, err := o.Unit.Relations(ctx, peers, relation.Parts{Units: true})
-	if err != nil || !slices.ContainsFunc(found, func(r relation.Relation) bool { return len(r.Units) > 0 }) {
+	shared, err := o.Host.Record(sharedRecord)
+	if err != nil || shared == "" {
 		return err
 	}
 	select {
@@ -68,6 +68,18 @@ func (o *Operator) letNotice(ctx context.Context) error {
 	case <-time.After(noticeTime):
 		return nil
 	}
+}
+
+// sharedRecord remembers that a proxy knew of this unit and of others. When the unit stops,
+// Juju has taken all its relations away.
+const sharedRecord = "shared"
+
+func (o *Operator) noteShared(relations desired.Relations) error {
+	others := slices.ContainsFunc(relations.Peers, func(r relation.Relation) bool { return len(r.Units) > 0 })
+	if !others || len(relations.Websites) == 0 {
+		return nil
+	}
+	return o.Host.SetRecord(sharedRecord, "true")
 }
 
 // Remove takes everything off the machine but the images.
