@@ -2,7 +2,6 @@ package filesystem
 
 import (
 	"context"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,10 +22,6 @@ func check(t *testing.T, err error) {
 // TestDriver is distribution's own suite.
 func TestDriver(t *testing.T) {
 	root := t.TempDir()
-	short := flag.Lookup("test.short").Value
-	before := short.String()
-	check(t, short.Set("true")) // blobs of 5 GiB and storms are for storagetest
-	defer func() { check(t, short.Set(before)) }()
 	testsuites.Driver(t, func() (storagedriver.StorageDriver, error) {
 		return new(maker).Create(t.Context(), map[string]any{"rootdirectory": root})
 	}, false)
