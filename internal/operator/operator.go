@@ -188,7 +188,7 @@ func (o *Operator) apply(ctx context.Context, conf config.Config, place shelf) (
 	if done.in, err = o.read(ctx, conf, place.dir); err != nil {
 		return done, err
 	}
-	if err := errors.Join(o.noteShared(done.in.Relations), o.request(&done.in)); err != nil {
+	if err := o.request(&done.in); err != nil {
 		return done, err
 	}
 	reconciler := o.reconciler(conf.Container.Runtime)

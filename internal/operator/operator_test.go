@@ -20,7 +20,6 @@ import (
 	charm "docker-registry-operator"
 	"docker-registry-operator/internal/config"
 	"docker-registry-operator/internal/desired"
-	"docker-registry-operator/internal/relation"
 )
 
 // defaults are the options of config.yaml that have a default.
@@ -360,48 +359,32 @@ func TestPauseOutlivesHooks(t *testing.T) {
 }
 
 func TestRemoveLeavesNothing(t *testing.T) {
-	w := fresh(t)
-	w.converge(t)
-	if err := errors.Join(w.Stop(t.Context()), w.Remove(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	if len(w.unit.ports) > 0 || !w.machine.removed || len(w.docker.removed) == 0 || len(w.native.removed) == 0 {
-		t.Errorf("ports %v, host cleared %v, removed %v and %v", w.unit.ports, w.machine.removed, w.docker.removed, w.native.removed)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := fresh(t)
+		w.converge(t)
+		if err := errors.Join(w.Stop(t.Context()), w.Remove(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.unit.ports) > 0 || !w.machine.removed || len(w.docker.removed) == 0 || len(w.native.removed) == 0 {
+			t.Errorf("ports %v, host cleared %v, removed %v and %v", w.unit.ports, w.machine.removed, w.docker.removed, w.native.removed)
+		}
+	})
 }
 
 // TestStopLetsProxiesNotice is about a unit that others take the place of. When it stops, it has no relation
 // any more.
 func TestStopLetsProxiesNotice(t *testing.T) {
-	others := map[string]relation.Bag{"docker-registry/1": {}}
-	for _, test := range []struct {
-		name      string
-		relations map[string][]relation.Relation
-		want      time.Duration
-	}{
-		{"alone", map[string][]relation.Relation{peers: {{ID: "peer:0"}}, websites: {{ID: "website:1"}}}, 0},
-		{"without a proxy", map[string][]relation.Relation{peers: {{ID: "peer:0", Units: others}}}, 0},
-		{"with another", map[string][]relation.Relation{
-			peers: {{ID: "peer:0", Units: others}}, websites: {{ID: "website:1"}},
-		}, noticeTime},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := fresh(t)
-				w.unit.relations = test.relations
-				w.converge(t)
-				w.unit.relations = nil
-				w.converge(t)
-				began := time.Now()
-				if err := w.Stop(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if took := time.Since(began); took != test.want || len(w.docker.removed) == 0 {
-					t.Errorf("took %s, want %s; removed %v", took, test.want, w.docker.removed)
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := fresh(t)
+		w.converge(t)
+		began := time.Now()
+		if err := w.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != noticeTime || len(w.docker.removed) == 0 {
+			t.Errorf("took %s, want %s; removed %v", took, noticeTime, w.docker.removed)
+		}
+	})
 }
 
 func TestHoldTouchesNothing(t *testing.T) {

@@ -3,12 +3,10 @@ package operator
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"docker-registry-operator/internal/desired"
 	"docker-registry-operator/internal/reconcile"
-	"docker-registry-operator/internal/relation"
 )
 
 // stoppedRecord remembers that an operator stopped the registry, so that no hook
@@ -50,36 +48,21 @@ func (o *Operator) Stop(ctx context.Context) error {
 	return errors.Join(
 		o.removeRegistry(ctx),
 		o.report(ctx, desired.Status{Level: desired.Maintenance, Message: "Registry stopped; the unit is being removed."}),
-		o.letNotice(ctx))
+		letNotice(ctx))
 }
 
 // letNotice returns when proxies have noticed that the registry is down and turned to
-// another unit, if there may be one. The proxy is told before the unit stops that this one
-// leaves it, and may forget a server at any time: if it has not noticed by then, it refuses
-// what it holds back for it.
-func (o *Operator) letNotice(ctx context.Context) error {
-	shared, err := o.Host.Record(sharedRecord)
-	if err != nil || shared == "" {
-		return err
-	}
+// another unit. The proxy is told before the unit stops that this one leaves it, and may
+// forget a server at any time: if it has not noticed by then, it refuses what it holds back
+// for it. Whether there is a proxy or another unit is not known here: Juju has taken all
+// relations away.
+func letNotice(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(noticeTime):
 		return nil
 	}
-}
-
-// sharedRecord remembers that a proxy knew of this unit and of others. When the unit stops,
-// Juju has taken all its relations away.
-const sharedRecord = "shared"
-
-func (o *Operator) noteShared(relations desired.Relations) error {
-	others := slices.ContainsFunc(relations.Peers, func(r relation.Relation) bool { return len(r.Units) > 0 })
-	if !others || len(relations.Websites) == 0 {
-		return nil
-	}
-	return o.Host.SetRecord(sharedRecord, "true")
 }
 
 // Remove takes everything off the machine but the images.
