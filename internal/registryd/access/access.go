@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"docker-registry-operator/internal/policy"
+	"docker-registry-operator/internal/registryd/route"
 )
 
 // Register makes the controllers known to distribution, which has one list of them for the whole process.
@@ -164,7 +165,7 @@ func (c *Controller) seesAll(user string) bool {
 
 // normalize makes the end of an upload a part of pushing: distribution asks for the right to delete.
 func normalize(r *http.Request, wanted []auth.Access) []auth.Access {
-	if r.Method != http.MethodDelete || !isUpload(r.URL.Path) {
+	if r.Method != http.MethodDelete || !route.IsUpload(r.URL.Path) {
 		return wanted
 	}
 	pushing := make([]auth.Access, len(wanted))
@@ -173,9 +174,4 @@ func normalize(r *http.Request, wanted []auth.Access) []auth.Access {
 		pushing[i] = access
 	}
 	return pushing
-}
-
-// isUpload reports whether path is of an upload. A repository may be called like a part of it.
-func isUpload(path string) bool {
-	return strings.HasSuffix(path[:strings.LastIndexByte(path, '/')+1], "/blobs/uploads/")
 }

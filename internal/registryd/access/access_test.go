@@ -185,6 +185,11 @@ func TestPushersEndUploads(t *testing.T) {
 	if got := verdictOf(c, r, on("team/app", "delete")...); got != "200" {
 		t.Errorf("who may push cannot end an upload: %s", got)
 	}
+	// A repository may be called like an upload.
+	r.URL.Path = "/v2/team/app/blobs/uploads/x/manifests/latest"
+	if got := verdictOf(c, r, on("team/app/blobs/uploads/x", "delete")...); got != "403" {
+		t.Errorf("who may push may delete: %s", got)
+	}
 }
 
 func TestWithoutPolicy(t *testing.T) {

@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
+
+	"docker-registry-operator/internal/registryd/route"
 )
 
 // Bodies refuses a body beyond ManifestBytes, unless it is of a blob.
 func Bodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if bodiless(r) || strings.Contains(r.URL.Path, "/blobs/uploads/") {
+		if bodiless(r) || route.IsUpload(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -20,8 +20,8 @@ var errDigest = errors.New("content does not match digest")
 
 // readBlob lets an answer have the digest that was asked for: a stock registry keeps a blob that was pushed
 // under another digest than sha256 under that one, with a link.
-func (s *Server) readBlob(w http.ResponseWriter, r *http.Request, route route) {
-	content, isForeign := foreign(route.reference)
+func (s *Server) readBlob(w http.ResponseWriter, r *http.Request, asked target) {
+	content, isForeign := foreign(asked.reference)
 	if !isForeign {
 		s.app.ServeHTTP(w, r)
 		return
@@ -35,22 +35,22 @@ func (s *Server) readBlob(w http.ResponseWriter, r *http.Request, route route) {
 }
 
 // startUpload begins an upload, or does without one.
-func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, route route) {
+func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, asked target) {
 	query := r.URL.Query()
 	wanted, err := digest.Parse(query.Get("mount"))
-	if err == nil && s.mount(w, r, route, wanted) {
+	if err == nil && s.mount(w, r, asked, wanted) {
 		return
 	}
 	// Some clients tell the digest before they send content in a request of its own.
 	if query.Has("digest") && r.ContentLength != 0 {
-		s.push(w, r, route)
+		s.push(w, r, asked)
 		return
 	}
 	s.app.ServeHTTP(w, r)
 }
 
 // push stores a blob that comes with the request which begins its upload.
-func (s *Server) push(w http.ResponseWriter, r *http.Request, route route) {
+func (s *Server) push(w http.ResponseWriter, r *http.Request, asked target) {
 	begin := r.Clone(r.Context())
 	begin.URL.RawQuery = ""
 	begin.Body, begin.ContentLength = http.NoBody, 0
@@ -63,15 +63,15 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, route route) {
 	}
 	query := location.Query()
 	query.Set("digest", r.URL.Query().Get("digest"))
-	route.reference = begun.header.Get("Docker-Upload-UUID")
+	asked.reference = begun.header.Get("Docker-Upload-UUID")
 	finish := r.Clone(r.Context())
 	finish.Method = http.MethodPut
-	finish.URL.Path, finish.URL.RawPath, finish.URL.RawQuery = r.URL.Path+route.reference, "", query.Encode()
-	s.finishUpload(w, finish, route)
+	finish.URL.Path, finish.URL.RawPath, finish.URL.RawQuery = r.URL.Path+asked.reference, "", query.Encode()
+	s.finishUpload(w, finish, asked)
 }
 
 // finishUpload makes a blob of an upload, by the application if that can.
-func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, route route) {
+func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, asked target) {
 	content, isForeign := foreign(r.URL.Query().Get("digest"))
 	if !isForeign {
 		s.app.ServeHTTP(w, r)
@@ -85,11 +85,11 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, route rout
 		taken.send(w)
 		return
 	}
-	user, ok := s.Admit(w, r, s.Access(http.MethodPut, route.name.Name())...)
+	user, ok := s.Admit(w, r, s.Access(http.MethodPut, asked.name.Name())...)
 	if !ok {
 		return
 	}
-	size, err := s.commit(r.Context(), route, content)
+	size, err := s.commit(r.Context(), asked, content)
 	if errors.Is(err, errDigest) {
 		s.refuse(w, errcode.ErrorCodeDigestInvalid, err.Error())
 		return
@@ -99,20 +99,20 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, route rout
 		return
 	}
 	blob := v1.Descriptor{MediaType: "application/octet-stream", Digest: content, Size: size}
-	s.tell(r, s.events(r, user, s.Sink).BlobPushed(route.name, blob))
-	s.created(w, r, route.name, content, s.urls(r).BuildBlobURL)
+	s.tell(r, s.events(r, user, s.Sink).BlobPushed(asked.name, blob))
+	s.created(w, r, asked.name, content, s.urls(r).BuildBlobURL)
 }
 
 // commit moves an upload to where content is kept and links it. Broken off, it leaves an upload, or a blob
 // without a link: both are swept away in time.
-func (s *Server) commit(ctx context.Context, route route, content digest.Digest) (int64, error) {
-	name, data := route.name.Name(), layout.UploadData(route.name.Name(), route.reference)
+func (s *Server) commit(ctx context.Context, asked target, content digest.Digest) (int64, error) {
+	name, data := asked.name.Name(), layout.UploadData(asked.name.Name(), asked.reference)
 	if err := s.seal(ctx, data); err != nil {
 		return 0, err
 	}
 	size, err := s.check(ctx, data, content)
 	if errors.Is(err, errDigest) {
-		return 0, errors.Join(err, s.Storage.Delete(ctx, layout.Upload(name, route.reference)))
+		return 0, errors.Join(err, s.Storage.Delete(ctx, layout.Upload(name, asked.reference)))
 	}
 	if err != nil {
 		return 0, err
@@ -127,7 +127,7 @@ func (s *Server) commit(ctx context.Context, route route, content digest.Digest)
 	if err := layout.Link(ctx, s.Storage, layout.Layer(name, content), content); err != nil {
 		return 0, err
 	}
-	err = s.Storage.Delete(ctx, layout.Upload(name, route.reference))
+	err = s.Storage.Delete(ctx, layout.Upload(name, asked.reference))
 	if layout.Missing(err) {
 		err = nil
 	}
@@ -166,12 +166,12 @@ func (s *Server) check(ctx context.Context, data string, content digest.Digest) 
 
 // mount links a blob that is on storage already where the application cannot. It reports whether it has
 // answered.
-func (s *Server) mount(w http.ResponseWriter, r *http.Request, route route, wanted digest.Digest) bool {
+func (s *Server) mount(w http.ResponseWriter, r *http.Request, asked target, wanted digest.Digest) bool {
 	source := r.URL.Query().Get("from")
 	if source == "" && !s.Public || source != "" && wanted.Algorithm() == digest.Canonical {
 		return false
 	}
-	access := s.Access(http.MethodPost, route.name.Name())
+	access := s.Access(http.MethodPost, asked.name.Name())
 	target := wanted
 	if source != "" {
 		access = append(access, s.Access(http.MethodGet, source)...)
@@ -193,13 +193,13 @@ func (s *Server) mount(w http.ResponseWriter, r *http.Request, route route, want
 	}
 	// distribution reads a blob by its link from one digest to another, and then by the link of that.
 	for _, linked := range slices.Compact([]digest.Digest{target, wanted}) {
-		if err := layout.Link(r.Context(), s.Storage, layout.Layer(route.name.Name(), linked), target); err != nil {
+		if err := layout.Link(r.Context(), s.Storage, layout.Layer(asked.name.Name(), linked), target); err != nil {
 			s.fail(w, r, err)
 			return true
 		}
 	}
 	blob := v1.Descriptor{MediaType: "application/octet-stream", Digest: wanted, Size: found.Size()}
-	s.tell(r, s.events(r, user, s.Sink).BlobPushed(route.name, blob))
-	s.created(w, r, route.name, wanted, s.urls(r).BuildBlobURL)
+	s.tell(r, s.events(r, user, s.Sink).BlobPushed(asked.name, blob))
+	s.created(w, r, asked.name, wanted, s.urls(r).BuildBlobURL)
 	return true
 }

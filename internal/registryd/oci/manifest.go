@@ -27,30 +27,30 @@ const (
 )
 
 // putManifest has a manifest stored, by the application if that can.
-func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, route route) {
+func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, asked target) {
 	tags := r.URL.Query()["tag"]
-	content, isForeign := foreign(route.reference)
+	content, isForeign := foreign(asked.reference)
 	isForeign = isForeign && len(s.Config.Policy.Repository.Classes) == 0 // a policy is for the application to apply
-	if _, err := digest.Parse(route.reference); err != nil {
+	if _, err := digest.Parse(asked.reference); err != nil {
 		tags = nil // they are for a push by digest
 	}
-	if (isForeign || len(tags) > 0) && !s.acceptTags(w, r, route, tags) {
+	if (isForeign || len(tags) > 0) && !s.acceptTags(w, r, asked, tags) {
 		return
 	}
 	if isForeign {
-		s.storeManifest(w, r, route, content, tags)
+		s.storeManifest(w, r, asked, content, tags)
 		return
 	}
 	received := newRead(r.Body)
 	r = r.Clone(r.Context())
 	r.Body = received
 	if len(tags) > 0 {
-		s.putTagged(w, r, route, received, tags)
+		s.putTagged(w, r, asked, received, tags)
 		return
 	}
 	s.app.ServeHTTP(&answer{ResponseWriter: w, before: func(status int) int {
 		if status == http.StatusCreated {
-			s.announce(w.Header(), r, route, received.Bytes())
+			s.announce(w.Header(), r, asked, received.Bytes())
 		}
 		return tooLarge(status, received)
 	}}, r)
@@ -66,15 +66,15 @@ func tooLarge(status int, received *read) int {
 }
 
 // acceptTags reports whether tags can be set; if not, the request has been answered.
-func (s *Server) acceptTags(w http.ResponseWriter, r *http.Request, route route, tags []string) bool {
+func (s *Server) acceptTags(w http.ResponseWriter, r *http.Request, asked target, tags []string) bool {
 	bad := slices.IndexFunc(tags, func(tag string) bool {
-		_, err := reference.WithTag(route.name, tag)
+		_, err := reference.WithTag(asked.name, tag)
 		return err != nil
 	})
 	if bad < 0 && len(tags) <= maxTags {
 		return true
 	}
-	if _, ok := s.Admit(w, r, s.Access(http.MethodPut, route.name.Name())...); !ok {
+	if _, ok := s.Admit(w, r, s.Access(http.MethodPut, asked.name.Name())...); !ok {
 		return false
 	}
 	if bad < 0 {
@@ -86,7 +86,7 @@ func (s *Server) acceptTags(w http.ResponseWriter, r *http.Request, route route,
 }
 
 // putTagged pushes a manifest by its digest and then by each tag, so that the application tells of each.
-func (s *Server) putTagged(w http.ResponseWriter, r *http.Request, route route, received *read, tags []string) {
+func (s *Server) putTagged(w http.ResponseWriter, r *http.Request, asked target, received *read, tags []string) {
 	pushed := s.ask(r)
 	if pushed.status != http.StatusCreated {
 		pushed.status = tooLarge(pushed.status, received)
@@ -104,14 +104,14 @@ func (s *Server) putTagged(w http.ResponseWriter, r *http.Request, route route, 
 		}
 		pushed.header.Add("OCI-Tag", tag)
 	}
-	s.announce(pushed.header, r, route, received.Bytes())
+	s.announce(pushed.header, r, asked, received.Bytes())
 	pushed.send(w)
 }
 
 // storeManifest stores a manifest under a digest that the application does not store under. A stock
 // registry reads it all the same.
-func (s *Server) storeManifest(w http.ResponseWriter, r *http.Request, route route, content digest.Digest, tags []string) {
-	user, ok := s.Admit(w, r, s.Access(http.MethodPut, route.name.Name())...)
+func (s *Server) storeManifest(w http.ResponseWriter, r *http.Request, asked target, content digest.Digest, tags []string) {
+	user, ok := s.Admit(w, r, s.Access(http.MethodPut, asked.name.Name())...)
 	if !ok {
 		return
 	}
@@ -131,30 +131,30 @@ func (s *Server) storeManifest(w http.ResponseWriter, r *http.Request, route rou
 		s.refuse(w, errcode.ErrorCodeDigestInvalid, nil)
 		return
 	}
-	s.storeChecked(w, r, route, user, content, text, tags)
+	s.storeChecked(w, r, asked, user, content, text, tags)
 }
 
 // storeChecked stores the text of a manifest that has that digest, if distribution would.
-func (s *Server) storeChecked(w http.ResponseWriter, r *http.Request, route route, user string, content digest.Digest, text []byte, tags []string) {
+func (s *Server) storeChecked(w http.ResponseWriter, r *http.Request, asked target, user string, content digest.Digest, text []byte, tags []string) {
 	manifest, _, err := distribution.UnmarshalManifest(r.Header.Get("Content-Type"), text)
 	if err != nil {
 		s.refuse(w, errcode.ErrorCodeManifestInvalid, err.Error())
 		return
 	}
-	if err := s.verify.Check(r.Context(), route.name, manifest); err != nil {
+	if err := s.verify.Check(r.Context(), asked.name, manifest); err != nil {
 		s.rejected(w, r, err)
 		return
 	}
-	if err := layout.PutManifest(r.Context(), s.Storage, route.name.Name(), content, text, tags...); err != nil {
+	if err := layout.PutManifest(r.Context(), s.Storage, asked.name.Name(), content, text, tags...); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.tell(r, s.manifestPushed(r, user, route.name, content, manifest, tags))
+	s.tell(r, s.manifestPushed(r, user, asked.name, content, manifest, tags))
 	for _, tag := range tags {
 		w.Header().Add("OCI-Tag", tag)
 	}
-	s.announce(w.Header(), r, route, text)
-	s.created(w, r, route.name, content, func(pushed reference.Canonical) (string, error) {
+	s.announce(w.Header(), r, asked, text)
+	s.created(w, r, asked.name, content, func(pushed reference.Canonical) (string, error) {
 		return s.urls(r).BuildManifestURL(pushed)
 	})
 }
@@ -192,7 +192,7 @@ func (s *Server) rejected(w http.ResponseWriter, r *http.Request, err error) {
 
 // announce adds to the answer of a push what the client wants to know of the manifest. A client that is
 // not told of the subject keeps the index at the fallback tag itself.
-func (s *Server) announce(header http.Header, r *http.Request, route route, manifest []byte) {
+func (s *Server) announce(header http.Header, r *http.Request, asked target, manifest []byte) {
 	if warning := warn(manifest); warning != "" {
 		header.Add("Warning", warning)
 	}
@@ -200,7 +200,7 @@ func (s *Server) announce(header http.Header, r *http.Request, route route, mani
 	if subject == "" {
 		return
 	}
-	if err := s.Referrers.Update(r.Context(), route.name.Name(), subject); err != nil {
+	if err := s.Referrers.Update(r.Context(), asked.name.Name(), subject); err != nil {
 		s.Log.WithContext(r.Context()).WithError(err).Error("a referrer was pushed without its index")
 		return
 	}
@@ -208,8 +208,8 @@ func (s *Server) announce(header http.Header, r *http.Request, route route, mani
 }
 
 // deleteManifest also takes the manifest off the index at its subject's fallback tag.
-func (s *Server) deleteManifest(w http.ResponseWriter, r *http.Request, route route) {
-	content, err := digest.Parse(route.reference)
+func (s *Server) deleteManifest(w http.ResponseWriter, r *http.Request, asked target) {
+	content, err := digest.Parse(asked.reference)
 	if err != nil {
 		s.app.ServeHTTP(w, r)
 		return
@@ -220,7 +220,7 @@ func (s *Server) deleteManifest(w http.ResponseWriter, r *http.Request, route ro
 		}
 		subject, err := s.Referrers.Subject(r.Context(), content)
 		if err == nil && subject != "" {
-			err = s.Referrers.Update(r.Context(), route.name.Name(), subject)
+			err = s.Referrers.Update(r.Context(), asked.name.Name(), subject)
 		}
 		if err != nil {
 			s.Log.WithContext(r.Context()).WithError(err).Error("a referrer was deleted without its index")

@@ -20,6 +20,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"docker-registry-operator/internal/registryd/referrer"
+	"docker-registry-operator/internal/registryd/route"
 )
 
 // Options are what a Server knows of the application that it stands before.
@@ -86,13 +87,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.app.ServeHTTP(w, r)
 		return
 	}
-	route, ok := parse(s.Config.HTTP.Prefix, r.URL.Path)
+	asked, ok := parse(s.Config.HTTP.Prefix, r.URL.Path)
 	if !ok {
 		s.app.ServeHTTP(w, r)
 		return
 	}
-	if route.kind == referrers {
-		s.serveReferrers(w, r, route)
+	if asked.kind == route.Referrers {
+		s.serveReferrers(w, r, asked)
 		return
 	}
 	if s.cache() || s.ReadOnly {
@@ -100,16 +101,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case route.kind == manifests && r.Method == http.MethodPut:
-		s.putManifest(w, r, route)
-	case route.kind == manifests && r.Method == http.MethodDelete:
-		s.deleteManifest(w, r, route)
-	case route.kind == uploads && r.Method == http.MethodPost:
-		s.startUpload(w, r, route)
-	case route.kind == uploads && r.Method == http.MethodPut:
-		s.finishUpload(w, r, route)
-	case route.kind == blobs && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		s.readBlob(w, r, route)
+	case asked.kind == route.Manifests && r.Method == http.MethodPut:
+		s.putManifest(w, r, asked)
+	case asked.kind == route.Manifests && r.Method == http.MethodDelete:
+		s.deleteManifest(w, r, asked)
+	case asked.kind == route.Uploads && r.Method == http.MethodPost:
+		s.startUpload(w, r, asked)
+	case asked.kind == route.Uploads && r.Method == http.MethodPut:
+		s.finishUpload(w, r, asked)
+	case asked.kind == route.Blobs && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		s.readBlob(w, r, asked)
 	default:
 		s.app.ServeHTTP(w, r)
 	}

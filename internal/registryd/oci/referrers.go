@@ -22,12 +22,12 @@ const (
 
 // serveReferrers answers with an index, also for what is not there: whoever pushes a signature first
 // wants no error.
-func (s *Server) serveReferrers(w http.ResponseWriter, r *http.Request, route route) {
+func (s *Server) serveReferrers(w http.ResponseWriter, r *http.Request, asked target) {
 	if s.cache() && s.Upstream == "" {
 		s.app.ServeHTTP(w, r) // it knows of no referrers, so that clients ask for the tag
 		return
 	}
-	if _, ok := s.Admit(w, r, s.Access(http.MethodGet, route.name.Name())...); !ok {
+	if _, ok := s.Admit(w, r, s.Access(http.MethodGet, asked.name.Name())...); !ok {
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -35,25 +35,25 @@ func (s *Server) serveReferrers(w http.ResponseWriter, r *http.Request, route ro
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	subject, err := digest.Parse(route.reference)
+	subject, err := digest.Parse(asked.reference)
 	if err != nil {
 		s.refuse(w, errcode.ErrorCodeDigestInvalid, "a digest is needed, such as sha256:<64 hexadecimal digits>")
 		return
 	}
-	if !s.cache() || !s.askUpstream(w, r, route, subject) {
-		s.listReferrers(w, r, route, subject)
+	if !s.cache() || !s.askUpstream(w, r, asked, subject) {
+		s.listReferrers(w, r, asked, subject)
 	}
 }
 
 // listReferrers answers with what is on storage.
-func (s *Server) listReferrers(w http.ResponseWriter, r *http.Request, route route, subject digest.Digest) {
+func (s *Server) listReferrers(w http.ResponseWriter, r *http.Request, asked target, subject digest.Digest) {
 	query := r.URL.Query()
 	limit, err := pageOf(query)
 	if err != nil {
 		s.refuse(w, errcode.ErrorCodePaginationNumberInvalid, "n: a number from 1 is needed")
 		return
 	}
-	found, err := s.Referrers.Of(r.Context(), route.name.Name(), subject)
+	found, err := s.Referrers.Of(r.Context(), asked.name.Name(), subject)
 	if err != nil {
 		s.fail(w, r, err)
 		return

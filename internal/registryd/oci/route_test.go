@@ -30,8 +30,8 @@ func TestParse(t *testing.T) {
 		{"", "/v2//manifests/v1", ""},
 	} {
 		got := ""
-		if route, ok := parse(test.prefix, test.path); ok {
-			got = strings.Join([]string{string(route.kind), route.name.Name(), route.reference}, " ")
+		if asked, ok := parse(test.prefix, test.path); ok {
+			got = strings.Join([]string{string(asked.kind), asked.name.Name(), asked.reference}, " ")
 		}
 		if got != test.want {
 			t.Errorf("%s below %q: got %q, want %q", test.path, test.prefix, got, test.want)
@@ -44,17 +44,17 @@ func FuzzParse(f *testing.F) {
 	f.Add("/v2/a/b/blobs/uploads/x")
 	f.Add("/v2/a/../referrers/sha256:0")
 	f.Fuzz(func(t *testing.T, path string) {
-		route, ok := parse("", path)
+		asked, ok := parse("", path)
 		if !ok {
 			return
 		}
-		for _, element := range strings.Split(route.name.Name(), "/") {
+		for _, element := range strings.Split(asked.name.Name(), "/") {
 			if element == "" || strings.HasPrefix(element, ".") || strings.HasPrefix(element, "_") {
-				t.Errorf("name %q", route.name)
+				t.Errorf("name %q", asked.name)
 			}
 		}
-		if strings.Contains(route.reference, "/") || route.reference == ".." {
-			t.Errorf("reference %q", route.reference)
+		if strings.Contains(asked.reference, "/") || asked.reference == ".." {
+			t.Errorf("reference %q", asked.reference)
 		}
 	})
 }

@@ -9,8 +9,8 @@ import (
 
 // askUpstream answers as the registry does that this one is a cache of, since what refers to an image is
 // known there alone. It reports false if that one gives no answer.
-func (s *Server) askUpstream(w http.ResponseWriter, r *http.Request, route route, subject digest.Digest) bool {
-	address := s.Upstream + "/v2/" + route.name.Name() + "/referrers/" + subject.String() + "?" + r.URL.RawQuery
+func (s *Server) askUpstream(w http.ResponseWriter, r *http.Request, asked target, subject digest.Digest) bool {
+	address := s.Upstream + "/v2/" + asked.name.Name() + "/referrers/" + subject.String() + "?" + r.URL.RawQuery
 	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, address, nil)
 	if err != nil {
 		return false

@@ -24,19 +24,19 @@ type blob struct {
 	digest string
 }
 
-// findBlob opens the blob that route names, if its repository has a link to it. A file of no length is what a
+// findBlob opens the blob that asked names, if its repository has a link to it. A file of no length is what a
 // power cut leaves of a blob: it is not there.
-func (s *Server) findBlob(route route) (content, error) {
-	digest := algorithm + route.hex
-	err := checkLink(s.tree.blobLink(route.repository, route.hex), route.hex)
+func (s *Server) findBlob(asked pull) (content, error) {
+	digest := algorithm + asked.hex
+	err := checkLink(s.tree.blobLink(asked.repository, asked.hex), asked.hex)
 	var file *os.File
 	if err == nil {
-		file, err = os.Open(s.tree.data(route.hex))
+		file, err = os.Open(s.tree.data(asked.hex))
 	}
 	if err != nil {
 		return nil, missing(err, errcode.ErrorCodeBlobUnknown, digest)
 	}
-	if err := checkData(file, route.hex); err != nil {
+	if err := checkData(file, asked.hex); err != nil {
 		_ = file.Close() // nothing was written
 		if errors.Is(err, fs.ErrNotExist) {
 			s.log.WithError(err).Error("blob lost")

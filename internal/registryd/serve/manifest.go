@@ -32,21 +32,21 @@ type manifest struct {
 // findManifest looks at the tag and at the repository's link to the revision, which are what may change, and takes
 // the content from memory if it is there. A client that does not accept it is answered by distribution, which
 // has something else for some.
-func (s *Server) findManifest(route route, r *http.Request) (content, error) {
-	hex := route.hex
-	if route.tag != "" {
+func (s *Server) findManifest(asked pull, r *http.Request) (content, error) {
+	hex := asked.hex
+	if asked.tag != "" {
 		var err error
 		// Without a tag distribution looks at nothing but the link either, and may know more: it is not gone.
-		if hex, err = readLink(s.tree.tagLink(route.repository, route.tag)); err != nil {
+		if hex, err = readLink(s.tree.tagLink(asked.repository, asked.tag)); err != nil {
 			return nil, err
 		}
 		if etagMatch(r, algorithm+hex) {
 			return unmodified{}, nil
 		}
 	}
-	if err := checkLink(s.tree.revisionLink(route.repository, hex), hex); err != nil {
+	if err := checkLink(s.tree.revisionLink(asked.repository, hex), hex); err != nil {
 		return nil, missing(err, errcode.ErrorCodeManifestUnknown, distribution.ErrManifestUnknownRevision{
-			Name: route.repository, Revision: digest.Digest(algorithm + hex),
+			Name: asked.repository, Revision: digest.Digest(algorithm + hex),
 		})
 	}
 	found, err := s.manifest(hex)
@@ -56,7 +56,7 @@ func (s *Server) findManifest(route route, r *http.Request) (content, error) {
 	if etagMatch(r, found.digest) {
 		return unmodified{}, nil
 	}
-	if !found.suits(r, route.tag != "") {
+	if !found.suits(r, asked.tag != "") {
 		return nil, fmt.Errorf("cannot answer with %s: it is not accepted", found.mediaType)
 	}
 	return found, nil

@@ -12,6 +12,8 @@ import (
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 	"github.com/sirupsen/logrus"
+
+	"docker-registry-operator/internal/registryd/route"
 )
 
 // An Admit function reports whether a request may pull from repository, and whose it is. If it may not, it has
@@ -54,12 +56,12 @@ func New(o Options) *Server {
 
 // ServeHTTP answers a pull that it is certain of, and hands on what it is not.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	route, ok := parseRoute(s.prefix, r)
+	asked, ok := parsePull(s.prefix, r)
 	if !ok {
 		s.next.ServeHTTP(w, r)
 		return
 	}
-	found, err := s.find(route, r)
+	found, err := s.find(asked, r)
 	lost, isGone := err.(gone)
 	if err != nil && !isGone {
 		s.log.WithContext(r.Context()).WithError(err).Debug("pull left to distribution")
@@ -69,7 +71,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		defer found.close()
 	}
-	user, ok := s.admit(w, r, route.repository)
+	user, ok := s.admit(w, r, asked.repository)
 	if !ok {
 		return
 	}
@@ -100,13 +102,13 @@ func missing(err error, code errcode.ErrorCode, detail any) error {
 	return err
 }
 
-// find looks for what route names. It happens before the access controller is asked, which is asked once only:
+// find looks for what asked names. It happens before the access controller is asked, which is asked once only:
 // what is left to the application it asks itself. Nothing of what was found shows if it refuses.
-func (s *Server) find(route route, r *http.Request) (content, error) {
-	if route.kind == blobs {
-		return s.findBlob(route)
+func (s *Server) find(asked pull, r *http.Request) (content, error) {
+	if asked.kind == route.Blobs {
+		return s.findBlob(asked)
 	}
-	return s.findManifest(route, r)
+	return s.findManifest(asked, r)
 }
 
 // tell logs one line. distribution logs two at info for each pull, besides the access log, which costs more

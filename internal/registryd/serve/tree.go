@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tree is the directory below which distribution keeps everything. Paths are made of names that parseRoute let
+// tree is the directory below which distribution keeps everything. Paths are made of names that parsePull let
 // through and of nothing else. They are resolved anew at each request and through symbolic links, as distribution
 // does: an operator may have put blobs on another disk.
 type tree string

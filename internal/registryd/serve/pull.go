@@ -5,19 +5,14 @@ import (
 	"strings"
 
 	v2 "github.com/distribution/distribution/v3/registry/api/v2"
+
+	"docker-registry-operator/internal/registryd/route"
 )
 
-type kind string
-
-const (
-	blobs     kind = "blobs"
-	manifests kind = "manifests"
-)
-
-// route is what a pull asks for.
-type route struct {
+// pull is what a request asks for.
+type pull struct {
 	repository string
-	kind       kind
+	kind       route.Kind
 	tag        string // "" for a pull by digest
 	hex        string // of the sha256, "" for a pull by tag
 }
@@ -30,15 +25,15 @@ const (
 	tagLimit  = 128
 )
 
-// parseRoute takes r apart. It knows fewer names than distribution: what it does not know, or what asks for
+// parsePull takes r apart. It knows fewer names than distribution: what it does not know, or what asks for
 // anything besides the pull, is not ok. What is ok has no character and no part that means something in a path.
-func parseRoute(prefix string, r *http.Request) (route, bool) {
+func parsePull(prefix string, r *http.Request) (pull, bool) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return route{}, false
+		return pull{}, false
 	}
 	// distribution wants rights for the repository that "from" names, whatever the method.
 	if r.URL.RawQuery != "" && r.URL.Query().Has("from") {
-		return route{}, false
+		return pull{}, false
 	}
 	return parsePath(prefix, r.URL.Path)
 }
@@ -50,43 +45,24 @@ func RouteName(prefix, path string) string {
 	if !ok {
 		return ""
 	}
-	if asked.kind == blobs {
+	if asked.kind == route.Blobs {
 		return v2.RouteNameBlob
 	}
 	return v2.RouteNameManifest
 }
 
-func parsePath(prefix, path string) (route, bool) {
-	rest, ok := strings.CutPrefix(path, strings.TrimRight(prefix, "/"))
-	if !ok {
-		return route{}, false
+func parsePath(prefix, path string) (pull, bool) {
+	parts, ok := route.Parse(prefix, path)
+	if !ok || !validName(parts.Repository) {
+		return pull{}, false
 	}
-	if rest, ok = strings.CutPrefix(rest, "/v2/"); !ok {
-		return route{}, false
-	}
-	rest, reference, ok := cutLast(rest)
-	if !ok {
-		return route{}, false
-	}
-	name, what, ok := cutLast(rest)
-	if !ok || !validName(name) {
-		return route{}, false
-	}
-	asked := route{repository: name, kind: kind(what)}
-	if hex, ok := strings.CutPrefix(reference, algorithm); ok {
+	asked := pull{repository: parts.Repository, kind: parts.Kind}
+	if hex, ok := strings.CutPrefix(parts.Reference, algorithm); ok {
 		asked.hex = hex
-		return asked, validHex(hex) && (asked.kind == blobs || asked.kind == manifests)
+		return asked, validHex(hex) && (asked.kind == route.Blobs || asked.kind == route.Manifests)
 	}
-	asked.tag = reference
-	return asked, asked.kind == manifests && validTag(reference)
-}
-
-func cutLast(path string) (before, after string, ok bool) {
-	i := strings.LastIndexByte(path, '/')
-	if i < 0 {
-		return "", "", false
-	}
-	return path[:i], path[i+1:], true
+	asked.tag = parts.Reference
+	return asked, asked.kind == route.Manifests && validTag(asked.tag)
 }
 
 // validName reports whether name is a repository of distribution's grammar without the optional domain.
