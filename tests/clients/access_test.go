@@ -32,14 +32,7 @@ type accessSite struct {
 
 func newAccessSite(t *testing.T, policy string) *accessSite {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("machines need root")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	network, err := machine.NewNetwork()
-	check(t, err)
-	t.Cleanup(func() { check(t, network.Close()) })
+	ctx, network := newNetwork(t)
 	m, err := machine.New(ctx, machine.Options{Name: "clients", Engine: true, Network: network})
 	check(t, err)
 	t.Cleanup(func() { check(t, m.Close()) })

@@ -32,7 +32,8 @@ type site struct {
 	relation *juju.Relation
 }
 
-func newSite(t *testing.T, config map[string]string) *site {
+// newNetwork is where the machines of a test are, and what bounds it.
+func newNetwork(t *testing.T) (context.Context, *machine.Network) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("machines need root")
@@ -42,6 +43,12 @@ func newSite(t *testing.T, config map[string]string) *site {
 	network, err := machine.NewNetwork()
 	check(t, err)
 	t.Cleanup(func() { check(t, network.Close()) })
+	return ctx, network
+}
+
+func newSite(t *testing.T, config map[string]string) *site {
+	t.Helper()
+	ctx, network := newNetwork(t)
 	s := &site{ctx: ctx, network: network}
 	first := s.machine(t, "registry-0", true)
 	model, err := juju.NewModel(ctx, network)
