@@ -96,13 +96,14 @@ type attempt struct {
 // check says whether the credentials are right. Those that come several times at once are computed once.
 func (m *Memory) check(ctx context.Context, try attempt) (outcome, error) {
 	id := m.digest(try.user, try.hash, try.password)
-	if _, hit := m.right.Get(id); hit {
-		return known, nil
-	}
-	if _, hit := m.wrong.Get(id); hit {
-		return wrongAgain, nil
+	if found, ok := m.recall(id); ok {
+		return found, nil
 	}
 	flight := m.flights.DoChan(string(id[:]), func() (any, error) {
+		// Another flight may have landed since.
+		if found, ok := m.recall(id); ok {
+			return found, nil
+		}
 		// It is for all who wait, not only for the first, who may go.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
@@ -114,6 +115,17 @@ func (m *Memory) check(ctx context.Context, try attempt) (outcome, error) {
 	case result := <-flight:
 		return result.Val.(outcome), result.Err
 	}
+}
+
+// recall is what became of credentials that were computed before.
+func (m *Memory) recall(id digest) (outcome, bool) {
+	if _, hit := m.right.Get(id); hit {
+		return known, true
+	}
+	if _, hit := m.wrong.Get(id); hit {
+		return wrongAgain, true
+	}
+	return undecided, false
 }
 
 func (m *Memory) compute(ctx context.Context, id digest, try attempt) (outcome, error) {
