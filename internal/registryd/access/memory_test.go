@@ -107,9 +107,10 @@ func TestComputesOnce(t *testing.T) {
 // TestGuessingDoesNotBlockOthers holds the slow lane up and lets others in.
 func TestGuessingDoesNotBlockOthers(t *testing.T) {
 	m := NewMemory()
-	hold := make(chan struct{})
+	computing, hold := make(chan struct{}), make(chan struct{})
 	m.compare = func(_, password []byte) error {
 		if string(password) == "held" {
+			close(computing)
 			<-hold
 		}
 		if string(password) == "right" {
@@ -127,6 +128,7 @@ func TestGuessingDoesNotBlockOthers(t *testing.T) {
 		got, _ := m.check(context.Background(), try("ci", "held"))
 		held <- got
 	}()
+	<-computing
 	other := try("ci", "right")
 	other.address = "192.0.2.2"
 	if got, err := m.check(t.Context(), other); got != verified || err != nil {
