@@ -47,6 +47,7 @@ func (p place) write(name, content string) string {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		p.Fatal(err)
 	}
+	time.Sleep(10 * time.Millisecond) // until it is looked at again, and until a file system's clock has gone on
 	return path
 }
 

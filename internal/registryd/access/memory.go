@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"hash"
 	"runtime"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -56,7 +58,7 @@ func (o outcome) good() bool { return o == known || o == verified }
 // address that has signed in is not slowed for what others guess of its user, and in the slow lane each
 // gets his turn.
 type Memory struct {
-	key          []byte
+	macs         sync.Pool // of hash.Hash with the key of this memory
 	right, wrong *lru.Cache[digest, struct{}]
 	flights      singleflight.Group
 	fresh, slow  *lane
@@ -71,7 +73,8 @@ func NewMemory() *Memory {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // it never fails
 	return &Memory{
-		key: key, right: newLRU[digest, struct{}](), wrong: newLRU[digest, struct{}](),
+		macs:  sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
+		right: newLRU[digest, struct{}](), wrong: newLRU[digest, struct{}](),
 		// Half of the processors, less what the slow lane takes, are left for requests.
 		fresh:   newLane(max(1, runtime.GOMAXPROCS(0)/2), freshWaiting),
 		slow:    newLane(1, slowWaiting),
@@ -90,7 +93,7 @@ type attempt struct {
 	user, password string
 	hash           string
 	exists         bool
-	address        string
+	from           string // address and port
 }
 
 // check says whether the credentials are right. Those that come several times at once are computed once.
@@ -129,8 +132,8 @@ func (m *Memory) recall(id digest) (outcome, bool) {
 }
 
 func (m *Memory) compute(ctx context.Context, id digest, try attempt) (outcome, error) {
-	lane, share := m.fresh, 0
-	if m.guesses.suspicious(try.address, try.user) {
+	lane, share, address := m.fresh, 0, clientAddress(try.from)
+	if m.guesses.suspicious(address, try.user) {
 		lane, share = m.slow, slowShare
 	}
 	if err := lane.enter(ctx); err != nil {
@@ -141,24 +144,29 @@ func (m *Memory) compute(ctx context.Context, id digest, try attempt) (outcome, 
 	lane.leave(time.Duration(share) * time.Since(begin))
 	if err != nil || !try.exists {
 		m.wrong.Add(id, struct{}{})
-		m.guesses.wrong(try.address, try.user)
+		m.guesses.wrong(address, try.user)
 		return wrong, nil
 	}
 	m.right.Add(id, struct{}{})
-	m.guesses.right(try.address, try.user)
+	m.guesses.right(address, try.user)
 	return verified, nil
 }
 
 // digest stands for credentials; without the key it tells nothing of them.
 func (m *Memory) digest(parts ...string) (id digest) {
-	var text []byte
+	text := make([]byte, 0, usualLength)
 	for _, part := range parts {
 		// The length keeps "ab"+"c" apart from "a"+"bc".
 		text = binary.BigEndian.AppendUint32(text, uint32(len(part)))
 		text = append(text, part...)
 	}
-	mac := hmac.New(sha256.New, m.key)
+	mac := m.macs.Get().(hash.Hash)
+	defer m.macs.Put(mac)
+	mac.Reset()
 	mac.Write(text)
 	mac.Sum(id[:0])
 	return id
 }
+
+// usualLength is what most credentials and a line of the password file have together, in bytes.
+const usualLength = 256

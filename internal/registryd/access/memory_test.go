@@ -69,7 +69,7 @@ func (p place) reloaded(c *Controller) *Controller {
 }
 
 func try(user, password string) attempt {
-	return attempt{user: user, password: password, hash: "hash", exists: true, address: "192.0.2.1"}
+	return attempt{user: user, password: password, hash: "hash", exists: true, from: "192.0.2.1:1"}
 }
 
 // TestComputesOnce has many come with the same credentials while they are computed.
@@ -130,7 +130,7 @@ func TestGuessingDoesNotBlockOthers(t *testing.T) {
 	}()
 	<-computing
 	other := try("ci", "right")
-	other.address = "192.0.2.2"
+	other.from = "192.0.2.2"
 	if got, err := m.check(t.Context(), other); got != verified || err != nil {
 		t.Errorf("another address: %s, %v", got, err)
 	}

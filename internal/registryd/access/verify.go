@@ -15,7 +15,7 @@ func (c *Controller) verify(r *http.Request, user, password string) error {
 		return err
 	}
 	hash, exists := known.hash(user)
-	try := attempt{user: user, password: password, hash: hash, exists: exists, address: clientAddress(r.RemoteAddr)}
+	try := attempt{user: user, password: password, hash: hash, exists: exists, from: r.RemoteAddr}
 	found, err := c.memory.check(r.Context(), try)
 	count(string(found))
 	if err == nil && found.good() {
