@@ -53,6 +53,7 @@ type directory struct {
 	entries  entries
 	listings listings
 	commits  sync.Map // of the directories of uploads whose bytes are complete
+	links    sync.Map // from links to files that are ready to become them
 	named    sync.Map // from digests to directories of blobs whose names may not be on the disk
 }
 

@@ -21,6 +21,9 @@ func (d *driver) PutContent(_ context.Context, path string, content []byte) erro
 	if up, ok := uploadOf(path); ok {
 		return failed("write", path, d.putState(up, full, content))
 	}
+	if placed, err := d.placeLink(path, full, content); placed || err != nil {
+		return failed("write", path, err)
+	}
 	return failed("write", path, d.appear(path, full, func() error {
 		var writes errgroup.Group
 		writes.Go(func() error { return d.settle(content) })
@@ -96,7 +99,7 @@ func removeAny(full string) error {
 }
 
 // Move gives a file another path, over one that is there. It has that path on the disk when Move returns, or, if
-// it becomes a blob, when that is linked.
+// it becomes a blob, when that is linked; the bytes of a blob are there before.
 func (d *driver) Move(_ context.Context, from, to string) error {
 	source, err := d.full(from)
 	if err != nil {
@@ -112,6 +115,11 @@ func (d *driver) Move(_ context.Context, from, to string) error {
 	if err := d.entries.mkdir(filepath.Dir(target)); err != nil {
 		return failed("make directory of", to, err)
 	}
+	if digest, ok := blobOf(to); ok {
+		if err := d.ready(from, source, digest); err != nil {
+			return failed("write", from, err)
+		}
+	}
 	return failed("move", from, d.appear(to, target, func() error { return rename(source, target) }))
 }
 
@@ -123,6 +131,7 @@ func (d *driver) Delete(_ context.Context, path string) error {
 		return err
 	}
 	if up, ok := uploadOf(path); ok {
+		d.forgetLinks(full)
 		return failed("delete", path, up.remove(full))
 	}
 	if err := remove(full); err != nil {

@@ -109,8 +109,8 @@ func (w *writer) release() {
 	}
 }
 
-// Commit has the bytes on the disk. Those of an upload will be found there once they are moved to their
-// place, other files at once.
+// Commit has the bytes on the disk, but for those of an upload, which are put there when they are moved to their
+// place.
 func (w *writer) Commit(context.Context) error {
 	if err := w.usable(); err != nil {
 		return err
@@ -118,18 +118,21 @@ func (w *writer) Commit(context.Context) error {
 	if err := w.flush(); err != nil {
 		return failed("write", w.path, err)
 	}
-	err := w.file.Sync()
-	if err == nil && !w.uploading {
-		err = w.driver.entries.sync(filepath.Dir(w.file.Name()))
-	}
-	if err != nil {
+	if w.uploading {
+		w.driver.commits.Store(w.upload.dir, nil)
+	} else if err := w.settle(); err != nil {
 		return failed("write", w.path, err)
 	}
 	w.committed = true
-	if w.uploading {
-		w.driver.commits.Store(w.upload.dir, nil)
-	}
 	return nil
+}
+
+// settle has a file that is no upload on the disk.
+func (w *writer) settle() error {
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	return w.driver.entries.sync(filepath.Dir(w.file.Name()))
 }
 
 // Close keeps what was written on the disk, where the upload will go on. If it cannot, none of it is kept, so
