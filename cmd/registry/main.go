@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"docker-registry-operator/internal/registryd"
+	"docker-registry-operator/internal/registryd/footprint"
 	"docker-registry-operator/internal/registryd/privilege"
 )
 
@@ -142,6 +143,7 @@ func serve(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	_ = footprint.Shrink() // without it the registry only takes more memory
 	go func() {
 		for range hangups {
 			_ = server.Reload() // the server has logged why it refused and tells it by its status

@@ -31,7 +31,7 @@ func (s *Server) findBlob(asked pull) (content, error) {
 	err := checkLink(s.tree.blobLink(asked.repository, asked.hex), asked.hex)
 	var file *os.File
 	if err == nil {
-		file, err = os.Open(s.tree.data(asked.hex))
+		file, err = openFile(s.tree.data(asked.hex))
 	}
 	if err != nil {
 		return nil, missing(err, errcode.ErrorCodeBlobUnknown, digest)

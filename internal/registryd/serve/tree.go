@@ -60,9 +60,20 @@ func checkLink(path, hex string) error {
 }
 
 // open opens a file without telling the poller of it, which takes no plain files and costs as much as the opening.
-func open(path string) (int, error) {
+func open(path string) (int, error) { return openWith(path, unix.O_NONBLOCK) }
+
+// openFile is open for a file that is sent. os.NewFile does not tell the poller of what blocks.
+func openFile(path string) (*os.File, error) {
+	fd, err := openWith(path, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func openWith(path string, flag int) (int, error) {
 	for {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|flag, 0)
 		if err == nil {
 			return fd, nil
 		}
