@@ -72,7 +72,7 @@ func newHall(ctx context.Context, program string) (*hall, error) {
 
 func (h *hall) data() string { return filepath.Join(h.dir, "data") }
 
-// hosts are ours, the stock registry and nginx.
+// hosts are ours, the stock registry, nginx, and a server of files in Go.
 func (h *hall) hosts(ctx context.Context, ours, stock string) ([]*host, error) {
 	var all []*host
 	blob := func(digest string) string { return repository + "/blobs/" + digest }
@@ -87,15 +87,21 @@ func (h *hall) hosts(ctx context.Context, ours, stock string) ([]*host, error) {
 		}
 		all = append(all, s)
 	}
-	s := &host{name: "nginx", blob: digestPath, blobs: h.blobs}
-	var err error
-	if s.plain, err = h.nginx(ctx, ""); err != nil {
-		return nil, err
+	for _, files := range []struct {
+		name  string
+		start func(ctx context.Context, secure bool) (*process, error)
+	}{{"nginx", h.nginx}, {"net/http", h.files}} {
+		s := &host{name: files.name, blob: digestPath, blobs: h.blobs}
+		var err error
+		if s.plain, err = files.start(ctx, false); err != nil {
+			return nil, err
+		}
+		if s.secure, err = files.start(ctx, true); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
 	}
-	if s.secure, err = h.nginx(ctx, " ssl"); err != nil {
-		return nil, err
-	}
-	return append(all, s), nil
+	return all, nil
 }
 
 func (h *hall) registry(ctx context.Context, program string, secure bool) (*process, error) {
@@ -108,13 +114,28 @@ func (h *hall) registry(ctx context.Context, program string, secure bool) (*proc
 	})
 }
 
-func (h *hall) nginx(ctx context.Context, more string) (*process, error) {
+func (h *hall) nginx(ctx context.Context, secure bool) (*process, error) {
+	more := ""
+	if secure {
+		more = " ssl"
+	}
 	program, err := exec.LookPath("nginx")
 	if err != nil {
 		return nil, fmt.Errorf("cannot compare with nginx, install nginx-light: %w", err)
 	}
 	return h.start(ctx, func(address, config string) (string, []string) {
 		return fmt.Sprintf(nginxConfiguration, h.dir, address+more, h.data()), []string{program, "-c", config}
+	})
+}
+
+// files has a second process of this program serve the files.
+func (h *hall) files(ctx context.Context, secure bool) (*process, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return h.start(ctx, func(address, _ string) (string, []string) {
+		return "", []string{program, "-files", h.dir, "-address", address, fmt.Sprintf("-tls=%t", secure)}
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 type options struct {
 	charm, registry, stock, version2 string
 	only                             string
+	files                            fileServer
 }
 
 func main() {
@@ -30,6 +31,9 @@ func main() {
 	flag.StringVar(&o.stock, "stock", "", "the stock registry's program, of the same version of distribution")
 	flag.StringVar(&o.version2, "version2", "", "the program of a registry of version 2, which has a driver for Swift")
 	flag.StringVar(&o.only, "only", "", "measure just this part: unit, server, auth, pull, catalog or storage")
+	flag.StringVar(&o.files.dir, "files", "", "serve the files in this directory, as the part pull has a second process do")
+	flag.StringVar(&o.files.address, "address", "", "where they are served")
+	flag.BoolVar(&o.files.secure, "tls", false, "whether they are served over TLS")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -41,6 +45,9 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	if o.files.dir != "" {
+		return o.files.serve()
+	}
 	if os.Getuid() != 0 {
 		return errors.New("cannot make machines: root is needed")
 	}

@@ -34,7 +34,8 @@ type host struct {
 	manifests     bool
 }
 
-// measurePulls compares pulls with those from the stock registry and, for blobs, with what nginx takes for files.
+// measurePulls compares pulls with those from the stock registry and, for blobs, with what nginx and Go's net/http take for
+// files.
 func measurePulls(ctx context.Context, ours, stock string) error {
 	hall, err := newHall(ctx, ours)
 	if err != nil {
@@ -46,7 +47,8 @@ func measurePulls(ctx context.Context, ours, stock string) error {
 		return err
 	}
 	costs := newTable("## Pulls: processor time of the server, and requests a second", "what", "clients", "over",
-		"ours", "stock", "nginx", "ours : stock", "ours : nginx", "ours", "stock", "nginx")
+		"ours", "stock", "nginx", "net/http", "ours : stock", "ours : nginx", "ours : net/http",
+		"ours", "stock", "nginx", "net/http")
 	for _, p := range pulls() {
 		for _, secure := range []bool{false, true} {
 			row, err := p.compare(ctx, hosts, secure)

@@ -48,9 +48,17 @@ func measureServer(ctx context.Context, ours, stock string) error {
 	if err != nil {
 		return err
 	}
+	disk, err := newDisk(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(measureWork(ctx, disk, ours, stock, begin), disk.close())
+}
+
+func measureWork(ctx context.Context, disk *disk, ours, stock string, begin [2]time.Duration) error {
 	var servers [2]*server
 	for i, program := range []string{ours, stock} {
-		s, _, err := startServer(ctx, program, "")
+		s, err := disk.server(ctx, program)
 		if err == nil {
 			defer func() { _ = s.close() }()
 			err = s.fill(ctx)
