@@ -15,27 +15,32 @@ const (
 
 // measureCrowd shows the most memory that pulls of many clients at once take.
 func measureCrowd(ctx context.Context, hosts []*host) error {
-	memory := newTable(fmt.Sprintf("## Memory: %d clients pull 64 MiB at once", crowd), "over", "ours", "stock")
-	for _, secure := range []bool{false, true} {
-		row := []string{map[bool]string{false: "HTTP", true: "TLS"}[secure]}
-		for _, s := range hosts {
-			if !s.manifests {
-				continue // nginx needs no measuring
+	memory := newTable(fmt.Sprintf("## Memory: %d clients pull a blob at once", crowd), "blob of", "over", "ours", "stock")
+	for _, blob := range []struct {
+		name string
+		size int
+	}{{"64 MiB", large}, {"10 GiB", endless}} {
+		for _, secure := range []bool{false, true} {
+			row := []string{blob.name, map[bool]string{false: "HTTP", true: "TLS"}[secure]}
+			for _, s := range hosts {
+				if !s.manifests {
+					continue // servers of files need no measuring
+				}
+				say("memory of %s", s.name)
+				peak, err := s.crowd(ctx, secure, blob.size)
+				if err != nil {
+					return fmt.Errorf("cannot pull from %s: %w", s.name, err)
+				}
+				row = append(row, mebibytes(peak))
 			}
-			say("memory of %s", s.name)
-			peak, err := s.crowd(ctx, secure)
-			if err != nil {
-				return fmt.Errorf("cannot pull from %s: %w", s.name, err)
-			}
-			row = append(row, mebibytes(peak))
+			memory.add(row...)
 		}
-		memory.add(row...)
 	}
 	memory.print()
 	return nil
 }
 
-func (s *host) crowd(ctx context.Context, secure bool) (int, error) {
+func (s *host) crowd(ctx context.Context, secure bool, size int) (int, error) {
 	server := s.plain
 	if secure {
 		server = s.secure
@@ -46,7 +51,7 @@ func (s *host) crowd(ctx context.Context, secure bool) (int, error) {
 	conns := make([]*puller, crowd)
 	for i := range conns {
 		var err error
-		if conns[i], err = dial(ctx, server.address, secure, s.blob(s.blobs[large])); err != nil {
+		if conns[i], err = dial(ctx, server.address, secure, s.blob(s.blobs[size])); err != nil {
 			return 0, err
 		}
 		defer func() { _ = conns[i].Close() }()

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -14,15 +15,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// hostConfiguration is the same for both registries, but for a part that says http.tls.
+// hostConfiguration is the same for both registries, but for whether there is no access log, and a part of http.
 const hostConfiguration = `version: 0.1
-log: {level: error, accesslog: {disabled: true}}
+log: {level: error, accesslog: {disabled: %t}}
 storage: {filesystem: {rootdirectory: %s}, cache: {blobdescriptor: inmemory}, delete: {enabled: true}, redirect: {disable: true}}
-http: {addr: "%s", secret: bench%s}
+http: {addr: "%s", secret: bench, %s}
 `
 
 // nginxConfiguration serves files as well as nginx can: by sendfile, from one process whose time is easily told.
@@ -64,10 +66,31 @@ func newHall(ctx context.Context, program string) (*hall, error) {
 		return nil, errors.Join(err, h.close())
 	}
 	h.blobs = first.blobs
-	if h.blobs[0], err = first.manifest(ctx); err != nil {
+	h.blobs[0], err = first.manifest(ctx)
+	if err == nil {
+		h.blobs[endless], err = h.hollow(endless)
+	}
+	if err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
+}
+
+// hollow makes a blob that takes no space, as if it had been pushed.
+func (h *hall) hollow(size int) (string, error) {
+	say("digest of %d bytes", size)
+	hash := sha256.New()
+	zeros := make([]byte, middle)
+	for range size / len(zeros) {
+		hash.Write(zeros)
+	}
+	hex := fmt.Sprintf("%x", hash.Sum(nil))
+	digest := "sha256:" + hex
+	blob := filepath.Join(h.data(), digestPath(digest))
+	link := filepath.Join(h.data(), "docker/registry/v2/repositories", strings.TrimPrefix(repository, "/v2/"), "_layers/sha256", hex, "link")
+	return digest, errors.Join(
+		os.MkdirAll(filepath.Dir(blob), 0o755), os.WriteFile(blob, nil, 0o644), os.Truncate(blob, int64(size)),
+		os.MkdirAll(filepath.Dir(link), 0o755), os.WriteFile(link, []byte(digest), 0o644))
 }
 
 func (h *hall) data() string { return filepath.Join(h.dir, "data") }
@@ -107,11 +130,38 @@ func (h *hall) hosts(ctx context.Context, ours, stock string) ([]*host, error) {
 func (h *hall) registry(ctx context.Context, program string, secure bool) (*process, error) {
 	more := ""
 	if secure {
-		more = fmt.Sprintf(", tls: {certificate: %[1]s/cert.pem, key: %[1]s/key.pem}", h.dir)
+		more = fmt.Sprintf("tls: {certificate: %[1]s/cert.pem, key: %[1]s/key.pem}", h.dir)
 	}
+	return h.configured(ctx, program, true, more)
+}
+
+func (h *hall) configured(ctx context.Context, program string, silent bool, more string) (*process, error) {
 	return h.start(ctx, func(address, config string) (string, []string) {
-		return fmt.Sprintf(hostConfiguration, h.data(), address, more), []string{program, "serve", config}
+		return fmt.Sprintf(hostConfiguration, silent, h.data(), address, more), []string{program, "serve", config}
 	})
+}
+
+// talkative are two of ours, the first with access log and metrics.
+func (h *hall) talkative(ctx context.Context, ours string) ([]*host, error) {
+	debug, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	metrics := fmt.Sprintf(`debug: {addr: "%s", prometheus: {enabled: true}}`, debug)
+	var all []*host
+	for _, talks := range []struct {
+		name    string
+		silent  bool
+		metrics string
+	}{{"with", false, metrics}, {"without", true, ""}} {
+		s := &host{name: talks.name, blobs: h.blobs, manifests: true}
+		if s.plain, err = h.configured(ctx, ours, talks.silent, talks.metrics); err != nil {
+			return nil, err
+		}
+		s.secure = s.plain
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 func (h *hall) nginx(ctx context.Context, secure bool) (*process, error) {

@@ -59,7 +59,27 @@ func measurePulls(ctx context.Context, ours, stock string) error {
 		}
 	}
 	costs.print()
-	return measureCrowd(ctx, hosts)
+	if err := measureCrowd(ctx, hosts); err != nil {
+		return err
+	}
+	return measureTalk(ctx, hall, ours)
+}
+
+// measureTalk compares manifests with access log and metrics with those without.
+func measureTalk(ctx context.Context, hall *hall, ours string) error {
+	hosts, err := hall.talkative(ctx, ours)
+	if err != nil {
+		return err
+	}
+	row, err := manifestPulls()[0].compare(ctx, hosts, false)
+	if err != nil {
+		return err
+	}
+	costs := newTable("## Access log and metrics: processor time of a manifest", "what", "clients", "over",
+		"with", "without", "with : without", "with", "without")
+	costs.add(row...)
+	costs.print()
+	return nil
 }
 
 func pulls() []pull {
@@ -72,12 +92,17 @@ func pulls() []pull {
 			all = append(all, pull{blob.name, blob.size, clients, max(blob.amount, clients), func(s *host) string { return s.blob(s.blobs[blob.size]) }})
 		}
 	}
+	return append(all, manifestPulls()...)
+}
+
+func manifestPulls() []pull {
 	manifest := func(reference string) func(*host) string {
 		return func(s *host) string { return repository + "/manifests/" + reference }
 	}
-	return append(all,
-		pull{"manifest by tag", 0, 8, 4_000, manifest("latest")},
-		pull{"manifest by digest", 0, 8, 4_000, func(s *host) string { return manifest(s.blobs[0])(s) }})
+	return []pull{
+		{"manifest by tag", 0, 8, 4_000, manifest("latest")},
+		{"manifest by digest", 0, 8, 4_000, func(s *host) string { return manifest(s.blobs[0])(s) }},
+	}
 }
 
 // compare measures every host that has it, in turns, and shows the medians.

@@ -23,8 +23,8 @@ const (
 	rounds = 5
 	period = time.Second
 
-	small, middle, large = 64 << 10, 1 << 20, 64 << 20
-	pushed, layer        = 4 << 10, 16 << 20
+	small, middle, large, endless = 64 << 10, 1 << 20, 64 << 20, 10 << 30
+	pushed, layer                 = 4 << 10, 16 << 20
 
 	repository   = "/v2/bench/images"
 	manifestType = "application/vnd.oci.image.manifest.v1+json"
