@@ -11,9 +11,11 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/health"
 	"github.com/distribution/distribution/v3/registry/handlers"
+	registrymiddleware "github.com/distribution/distribution/v3/registry/middleware/registry"
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	storagemiddleware "github.com/distribution/distribution/v3/registry/storage/driver/middleware"
 	events "github.com/docker/go-events"
+	"github.com/sirupsen/logrus"
 
 	"docker-registry-operator/internal/registryd/upstream"
 )
@@ -21,10 +23,10 @@ import (
 // captureName is the storage middleware that comes before those of the configuration.
 const captureName = "registryd-capture"
 
-// registerCapture makes the middleware known to distribution, which has one list of them
-// for the whole process.
+// registerCapture makes the middleware known to distribution, which has one list of each
+// kind for the whole process.
 var registerCapture = sync.OnceValue(func() error {
-	return storagemiddleware.Register(captureName, capture)
+	return errors.Join(storagemiddleware.Register(captureName, capture), registrymiddleware.Register(streamName, streamed))
 })
 
 // application is one application of distribution with what it needs to be taken down
@@ -33,6 +35,7 @@ type application struct {
 	*handlers.App
 	cancel context.CancelFunc
 	health *health.Registry
+	log    *logrus.Entry
 
 	// driver is the storage driver below all middleware.
 	driver storagedriver.StorageDriver

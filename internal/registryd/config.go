@@ -88,5 +88,7 @@ func forApp(conf *configuration.Configuration, secret string, from *upstream.Ups
 	}
 	app.Middleware["storage"] = slices.Insert(slices.Clone(conf.Middleware["storage"]), 0,
 		configuration.Middleware{Name: captureName})
+	app.Middleware["registry"] = slices.Insert(slices.Clone(conf.Middleware["registry"]), 0,
+		configuration.Middleware{Name: streamName})
 	return &app
 }

@@ -54,7 +54,7 @@ func (s *Server) build(path string, number int, previous *generation) (*generati
 	if err != nil {
 		return nil, err
 	}
-	g.app = &application{served: g.served.Load, state: &s.schedulerState}
+	g.app = &application{log: g.logger, served: g.served.Load, state: &s.schedulerState}
 	if previous != nil && sameMemory(previous, g) {
 		g.app.substitute = previous.app.driver
 	}
