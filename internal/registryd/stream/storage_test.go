@@ -33,6 +33,7 @@ type storageOf struct {
 	mu     sync.Mutex
 	opened []int64 // the offsets
 	open   int
+	looks  int           // at links and at objects
 	closed chan struct{} // gets a value for each object that is closed
 }
 
@@ -59,6 +60,24 @@ func (s *storageOf) Reader(ctx context.Context, path string, offset int64) (io.R
 	s.opened = append(s.opened, offset)
 	s.open++
 	return &object{Reader: read, storage: s}, nil
+}
+
+// GetContent reads a link.
+func (s *storageOf) GetContent(ctx context.Context, path string) ([]byte, error) {
+	s.look()
+	return s.StorageDriver.GetContent(ctx, path)
+}
+
+// Stat looks at an object.
+func (s *storageOf) Stat(ctx context.Context, path string) (storagedriver.FileInfo, error) {
+	s.look()
+	return s.StorageDriver.Stat(ctx, path)
+}
+
+func (s *storageOf) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looks++
 }
 
 // RedirectURL is elsewhere.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/distribution/distribution/v3"
@@ -14,6 +15,7 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/sirupsen/logrus"
 
 	"docker-registry-operator/internal/registryd/layout"
@@ -68,18 +70,39 @@ type repository struct {
 
 // Blobs are the blobs of the repository.
 func (r repository) Blobs(ctx context.Context) distribution.BlobStore {
-	return blobs{r.Repository.Blobs(ctx), r.options}
+	return &blobs{BlobStore: r.Repository.Blobs(ctx), Options: r.options}
 }
 
+// blobs are the blobs of a repository for one request.
 type blobs struct {
 	distribution.BlobStore
 	Options
+	last atomic.Pointer[lookup]
+}
+
+// lookup is what was found of a blob.
+type lookup struct {
+	asked digest.Digest
+	found v1.Descriptor
+}
+
+// Stat describes a blob to which the repository has a link. A pull asks three times: the handler, ServeBlob and what
+// notifies of the pull. Storage, which takes two requests to tell, is asked the first time.
+func (b *blobs) Stat(ctx context.Context, asked digest.Digest) (v1.Descriptor, error) {
+	if last := b.last.Load(); last != nil && last.asked == asked {
+		return last.found, nil
+	}
+	found, err := b.BlobStore.Stat(ctx, asked)
+	if err == nil {
+		b.last.Store(&lookup{asked, found})
+	}
+	return found, err
 }
 
 // ServeBlob answers r, a GET or a HEAD, with the blob of that digest or with where it is. If storage does not begin to
 // give it, nothing is sent and the error is for distribution to answer with: it is of the API, BLOB_UNKNOWN, if
 // there is no object. If storage does not go on, the connection is broken off by a panic with http.ErrAbortHandler.
-func (b blobs) ServeBlob(ctx context.Context, w http.ResponseWriter, r *http.Request, asked digest.Digest) error {
+func (b *blobs) ServeBlob(ctx context.Context, w http.ResponseWriter, r *http.Request, asked digest.Digest) error {
 	blob, err := b.Stat(ctx, asked)
 	if err != nil {
 		return err
@@ -111,7 +134,7 @@ func (b blobs) ServeBlob(ctx context.Context, w http.ResponseWriter, r *http.Req
 }
 
 // finish ends an answer of which storage has given all, or less for the reason of err.
-func (b blobs) finish(ctx context.Context, answer *response, blob digest.Digest, err error) error {
+func (b *blobs) finish(ctx context.Context, answer *response, blob digest.Digest, err error) error {
 	switch {
 	case err == nil:
 		answer.release()

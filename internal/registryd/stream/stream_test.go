@@ -6,14 +6,18 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/distribution/distribution/v3"
+	"github.com/distribution/distribution/v3/notifications"
+	v2 "github.com/distribution/distribution/v3/registry/api/v2"
 	"github.com/distribution/distribution/v3/registry/storage"
 	"github.com/distribution/distribution/v3/registry/storage/cache/memory"
 	"github.com/distribution/reference"
+	events "github.com/docker/go-events"
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
@@ -96,6 +100,38 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("objects were opened at %v", opened)
 	}
 }
+
+// TestLooksOnce pulls twice, and notifies of each: storage is asked for the link and for the length, each time.
+func TestLooksOnce(t *testing.T) {
+	s := newStorage()
+	handler := serving(t, listening{s.streaming(t)})
+	path := "/app/" + s.put(t, digits).String()
+	for range 2 {
+		s.looks = 0
+		handler.ServeHTTP(discarding{http.Header{}}, httptest.NewRequest(http.MethodGet, path, nil))
+		if s.looks != 2 {
+			t.Errorf("storage was looked at %d times", s.looks)
+		}
+	}
+}
+
+// listening is a registry that notifies of pulls as distribution's application does.
+type listening struct{ distribution.Namespace }
+
+// Repository is one that notifies.
+func (l listening) Repository(ctx context.Context, name reference.Named) (distribution.Repository, error) {
+	found, err := l.Namespace.Repository(ctx, name)
+	bridge := notifications.NewBridge(v2.NewURLBuilder(&url.URL{}, false), notifications.SourceRecord{},
+		notifications.ActorRecord{}, notifications.RequestRecord{}, nobody{}, false)
+	listened, _ := notifications.Listen(found, nil, bridge)
+	return listened, err
+}
+
+// nobody receives events.
+type nobody struct{}
+
+func (nobody) Write(events.Event) error { return nil }
+func (nobody) Close() error             { return nil }
 
 // TestUnmetCondition gets an answer that can be read to its end; that of distribution announces the blob's length.
 func TestUnmetCondition(t *testing.T) {
