@@ -136,7 +136,9 @@ func TestStreamedAsStock(t *testing.T) {
 	app := handlers.NewApp(journal.WithLogger(t.Context(), g.logger), conf)
 	defer func() { _ = app.Shutdown() }()
 	ours := watch(t, g.app.App, g.chain(io.Discard, serve.NewManifests()))
-	stock := watch(t, app, app)
+	stock := watch(t, app, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		app.ServeHTTP(w, r.WithContext(journal.WithLogger(r.Context(), g.logger)))
+	}))
 	content := bytes.Repeat([]byte("0123456789"), 20_000)
 	keep(t, g.app.App, content)
 	keep(t, app, content)
