@@ -18,8 +18,13 @@ import (
 	"docker-registry-operator/tests/machine"
 )
 
-// accessPassword is that of every user of an accessSite.
-const accessPassword = "their password"
+const (
+	// accessPassword is that of every user of an accessSite.
+	accessPassword = "their password"
+
+	// publicPolicy lets everybody pull what is public, and one of the users push.
+	publicPolicy = "anonymous public/** pull\nci ** push\n"
+)
 
 // An accessSite is a registry with a policy on a machine that has all clients.
 type accessSite struct {
@@ -48,9 +53,20 @@ func newAccessSite(t *testing.T, policy string) *accessSite {
 // netloc is how the images of the registry begin.
 func (s *accessSite) netloc() string { return s.machine.Address() + ":5000" }
 
+// caFile is where Docker looks for the authority.
+func (s *accessSite) caFile() string { return "/etc/docker/certs.d/" + s.netloc() + "/ca.crt" }
+
 func (s *accessSite) write(path, content string) {
 	s.Helper()
 	check(s.T, s.machine.WriteFile(path, []byte(content), 0o644))
+}
+
+// install puts a program on the machine.
+func (s *accessSite) install(path string) {
+	s.Helper()
+	content, err := os.ReadFile(path)
+	check(s.T, err)
+	check(s.T, s.machine.WriteFile("/usr/local/bin/"+filepath.Base(path), content, 0o755))
 }
 
 // serve starts the registry. The engine and the system trust its authority.
@@ -59,9 +75,7 @@ func (s *accessSite) serve(policy string) {
 	packed, err := charm()
 	check(s.T, err)
 	// The program lies beside the charm that brings it.
-	program, err := os.ReadFile(filepath.Join(filepath.Dir(packed), runtime.GOARCH, "registry"))
-	check(s.T, err)
-	check(s.T, s.machine.WriteFile("/usr/local/bin/registry", program, 0o755))
+	s.install(filepath.Join(filepath.Dir(packed), runtime.GOARCH, "registry"))
 	hash, err := bcrypt.GenerateFromPassword([]byte(accessPassword), bcrypt.MinCost)
 	check(s.T, err)
 	s.write("/etc/access/users", fmt.Sprintf("ci:%s\nguest:%s\n", hash, hash))
@@ -71,7 +85,7 @@ func (s *accessSite) serve(policy string) {
 		check(s.T, err)
 		s.write("/etc/access/"+file, string(content))
 	}
-	s.write("/etc/docker/certs.d/"+s.netloc()+"/ca.crt", s.ca)
+	s.write(s.caFile(), s.ca)
 	s.write("/etc/access/config.yml", `
 version: 0.1
 storage: {filesystem: {rootdirectory: /srv/access}}
@@ -92,8 +106,8 @@ http: {addr: ":5000", secret: shared, tls: {certificate: /etc/access/cert.pem, k
 	}
 }
 
-// do runs a client. It must succeed, or fail and say why.
-func (s *accessSite) do(t *testing.T, why, stdin string, args ...string) {
+// do runs a client, which must succeed, or fail and say why, and returns what it says.
+func (s *accessSite) do(t *testing.T, why, stdin string, args ...string) string {
 	t.Helper()
 	cmd := s.machine.Command(s.ctx, args[0], args[1:]...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -101,12 +115,13 @@ func (s *accessSite) do(t *testing.T, why, stdin string, args ...string) {
 	if failed := err != nil; failed != (why != "") || !strings.Contains(string(out), why) {
 		t.Errorf("%q: %v, want %q\n%s", args, err, why, out)
 	}
+	return string(out)
 }
 
 // TestAccess has real clients pull without signing in and push after it, from one registry.
 func TestAccess(t *testing.T) {
 	need(t, "docker", "containerd", "ctr", "skopeo", "update-ca-certificates")
-	s := newAccessSite(t, "anonymous public/** pull\nci ** push\n")
+	s := newAccessSite(t, publicPolicy)
 	t.Run("docker", s.docker)
 	t.Run("containerd", s.containerd)
 	t.Run("ctr", s.ctr)

@@ -35,9 +35,7 @@ type site struct {
 // newNetwork is where the machines of a test are, and what bounds it.
 func newNetwork(t *testing.T) (context.Context, *machine.Network) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("machines need root")
-	}
+	needRoot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	network, err := machine.NewNetwork()
@@ -69,6 +67,13 @@ func need(t *testing.T, programs ...string) {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed", program)
 		}
+	}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("machines need root")
 	}
 }
 
