@@ -56,7 +56,7 @@ func (x *Index) Update(ctx context.Context, name string, subject digest.Digest) 
 
 // update reports whether it had to write.
 func (x *Index) update(ctx context.Context, name, tag string, subject digest.Digest) (bool, error) {
-	old, err := x.fallback(ctx, name, tag)
+	old, err := x.fallback(ctx, name, tag, subject)
 	if err != nil || old == nil {
 		return false, err
 	}
@@ -86,14 +86,17 @@ func (x *Index) update(ctx context.Context, name, tag string, subject digest.Dig
 	return true, x.write(ctx, name, tag, old)
 }
 
-// fallback is the index at tag, nil if there is none.
-func (x *Index) fallback(ctx context.Context, name, tag string) (*v1.Index, error) {
+// fallback is the index of referrers of subject at tag, nil if there is none.
+func (x *Index) fallback(ctx context.Context, name, tag string, subject digest.Digest) (*v1.Index, error) {
 	target, err := layout.Resolve(ctx, x.storage, layout.Tag(name, tag))
 	if layout.Missing(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	if target == subject {
+		return nil, nil // an image of several platforms, to which cosign copy gives that tag as well
 	}
 	content, err := x.storage.GetContent(ctx, layout.Blob(target))
 	if layout.Missing(err) {

@@ -266,7 +266,7 @@ func TestUpdateBrokenOff(t *testing.T) {
 }
 
 // TestUpdateWithoutFallback leaves repositories alone where nobody has used the tag, or uses it for an
-// image.
+// image, be it the subject itself, to which cosign gives that tag.
 func TestUpdateWithoutFallback(t *testing.T) {
 	driver := inmemory.New()
 	s := newStock(t, driver)
@@ -284,6 +284,13 @@ func TestUpdateWithoutFallback(t *testing.T) {
 		"schemaVersion": 2, "mediaType": v1.MediaTypeImageManifest, "config": config, "layers": []v1.Descriptor{},
 	}, referrer.FallbackTag(subject))
 	if err := x.Update(t.Context(), repository, subject); err != nil {
+		t.Error(err)
+	}
+	platforms := index("", "", "image of several platforms")
+	image := s.push(platforms)
+	s.push(platforms, referrer.FallbackTag(image.Digest))
+	s.push(index(image.Digest, "", "signature"))
+	if err := x.Update(t.Context(), repository, image.Digest); err != nil {
 		t.Error(err)
 	}
 }
