@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"docker-registry-operator/tests/authority"
 	"docker-registry-operator/tests/clients"
+	"docker-registry-operator/tests/engine/program"
 	"docker-registry-operator/tests/machine"
 )
 
@@ -26,7 +28,10 @@ const (
 	publicPolicy = "anonymous public/** pull\nci ** push\n"
 )
 
-// An accessSite is a registry with a policy on a machine that has all clients.
+// digestOf finds the digest of what a client says that it has pushed.
+var digestOf = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
+
+// An accessSite is a registry with a policy on a machine that has all installed clients.
 type accessSite struct {
 	*testing.T
 	ctx     context.Context
@@ -35,7 +40,7 @@ type accessSite struct {
 	options map[string]string
 }
 
-func newAccessSite(t *testing.T, policy string) *accessSite {
+func newAccessSite(t *testing.T) *accessSite {
 	t.Helper()
 	ctx, network := newNetwork(t)
 	m, err := machine.New(ctx, machine.Options{Name: "clients", Engine: true, Network: network})
@@ -46,7 +51,22 @@ func newAccessSite(t *testing.T, policy string) *accessSite {
 	options, err := issuer.Options(m.Address())
 	check(t, err)
 	s := &accessSite{T: t, ctx: ctx, machine: m, ca: issuer.Chain()[0], options: options}
-	s.serve(policy)
+	s.serve()
+	return s
+}
+
+// newClientSite also has a client of that release, which it compiles.
+func newClientSite(t *testing.T, source, version string) *accessSite {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles programs")
+	}
+	needRoot(t)
+	need(t, "docker")
+	path, err := program.Install(t.Context(), source, version)
+	check(t, err)
+	s := newAccessSite(t)
+	s.install(path)
 	return s
 }
 
@@ -70,7 +90,7 @@ func (s *accessSite) install(path string) {
 }
 
 // serve starts the registry. The engine and the system trust its authority.
-func (s *accessSite) serve(policy string) {
+func (s *accessSite) serve() {
 	s.Helper()
 	packed, err := charm()
 	check(s.T, err)
@@ -79,7 +99,7 @@ func (s *accessSite) serve(policy string) {
 	hash, err := bcrypt.GenerateFromPassword([]byte(accessPassword), bcrypt.MinCost)
 	check(s.T, err)
 	s.write("/etc/access/users", fmt.Sprintf("ci:%s\nguest:%s\n", hash, hash))
-	s.write("/etc/access/policy", policy)
+	s.write("/etc/access/policy", publicPolicy)
 	for file, option := range map[string]string{"cert.pem": "tls-cert-blob", "key.pem": "tls-key-blob"} {
 		content, err := base64.StdEncoding.DecodeString(s.options[option])
 		check(s.T, err)
@@ -121,7 +141,7 @@ func (s *accessSite) do(t *testing.T, why, stdin string, args ...string) string 
 // TestAccess has real clients pull without signing in and push after it, from one registry.
 func TestAccess(t *testing.T) {
 	need(t, "docker", "containerd", "ctr", "skopeo", "update-ca-certificates")
-	s := newAccessSite(t, publicPolicy)
+	s := newAccessSite(t)
 	t.Run("docker", s.docker)
 	t.Run("containerd", s.containerd)
 	t.Run("ctr", s.ctr)

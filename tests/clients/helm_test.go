@@ -2,34 +2,13 @@ package clients_test
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"testing"
-
-	"docker-registry-operator/tests/engine/program"
 )
-
-// digestOf finds the digest of what a client says that it has pushed.
-var digestOf = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
-
-// newClient compiles a client and puts it on a machine with a registry.
-func newClient(t *testing.T, source, version string) *accessSite {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("compiles programs")
-	}
-	needRoot(t)
-	need(t, "docker")
-	path, err := program.Install(t.Context(), source, version)
-	check(t, err)
-	s := newAccessSite(t, publicPolicy)
-	s.install(path)
-	return s
-}
 
 // TestHelm packs charts, pushes them and pulls them without signing in and after it.
 func TestHelm(t *testing.T) {
-	s := newClient(t, "helm.sh/helm/v3/cmd/helm", "v3.22.0")
+	s := newClientSite(t, "helm.sh/helm/v3/cmd/helm", "v3.22.0")
 	helm := func(why string, args ...string) string {
 		t.Helper()
 		return s.do(t, why, accessPassword, append([]string{"helm"}, args...)...)
