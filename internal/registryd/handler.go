@@ -18,7 +18,11 @@ import (
 // recovery, health, and an answer at / that shows that the server is up, and in the limits
 // that hold for every request.
 func (g *generation) chain(accessLog io.Writer, manifests *serve.Manifests) http.Handler {
-	handler := acknowledged(g.app)
+	var handler http.Handler = g.app
+	if g.upstream == nil { // which has an eye on the same
+		handler = begunOnce(handler)
+	}
+	handler = acknowledged(handler)
 	if g.rights != nil {
 		handler = rights.Corrected(handler)
 	}
