@@ -134,3 +134,29 @@ func TestLargeManifest(t *testing.T) {
 		t.Errorf("answered %d %s, %v", response.StatusCode, body, err)
 	}
 }
+
+// TestOddUploads says of what it sends that it is something else, or a part of something else.
+func TestOddUploads(t *testing.T) {
+	u := start(t, filesystem("127.0.0.1:0"))
+	a := api{t: t, base: u.url("")}
+	for _, test := range []struct {
+		name, method, header, value string
+		want                        int
+	}{
+		{"form", "PATCH", "Content-Type", "application/x-www-form-urlencoded", 202},
+		{"form to the end", "PUT", "Content-Type", "application/x-www-form-urlencoded", 201},
+		{"archive", "PATCH", "Content-Type", "application/x-tar", 202},
+		{"range of an answer", "PATCH", "Content-Range", "bytes 0-2/3", 416},
+		{"half a range", "PUT", "Content-Range", "0-", 416},
+		{"range below zero", "PATCH", "Content-Range", "-3--1", 416},
+		{"another range", "PATCH", "Content-Range", "1-3", 416},
+		{"range", "PATCH", "Content-Range", "0-2", 202},
+	} {
+		begun := a.want(202, a.do("POST", "/v2/app/blobs/uploads/", nil))
+		location := begun.header.Get("Location") + "&digest=" + digest.FromString("a=b").String()
+		got := a.do(test.method, location, []byte("a=b"), test.header, test.value)
+		if got.status != test.want {
+			t.Errorf("%s: answered %d %s, want %d", test.name, got.status, got.body, test.want)
+		}
+	}
+}

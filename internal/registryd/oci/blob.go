@@ -80,7 +80,7 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, asked targ
 	// The application checks the state of the upload, and takes what comes with this request.
 	rest := r.Clone(r.Context())
 	rest.Method = http.MethodPatch
-	rest.Header.Set("Content-Type", "application/octet-stream")
+	rest.Header.Set("Content-Type", blobType)
 	if taken := s.ask(rest); taken.status != http.StatusAccepted {
 		taken.send(w)
 		return
@@ -98,7 +98,7 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, asked targ
 		s.fail(w, r, err)
 		return
 	}
-	blob := v1.Descriptor{MediaType: "application/octet-stream", Digest: content, Size: size}
+	blob := v1.Descriptor{MediaType: blobType, Digest: content, Size: size}
 	s.tell(r, s.events(r, user, s.Sink).BlobPushed(asked.name, blob))
 	s.created(w, r, asked.name, content, s.urls(r).BuildBlobURL)
 }
@@ -198,7 +198,7 @@ func (s *Server) mount(w http.ResponseWriter, r *http.Request, asked target, wan
 			return true
 		}
 	}
-	blob := v1.Descriptor{MediaType: "application/octet-stream", Digest: wanted, Size: found.Size()}
+	blob := v1.Descriptor{MediaType: blobType, Digest: wanted, Size: found.Size()}
 	s.tell(r, s.events(r, user, s.Sink).BlobPushed(asked.name, blob))
 	s.created(w, r, asked.name, wanted, s.urls(r).BuildBlobURL)
 	return true

@@ -100,6 +100,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.app.ServeHTTP(w, r)
 		return
 	}
+	if asked.kind == route.Uploads {
+		r = legible(r)
+	}
 	switch {
 	case asked.kind == route.Manifests && r.Method == http.MethodPut:
 		s.putManifest(w, r, asked)
