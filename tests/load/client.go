@@ -36,6 +36,8 @@ type client struct {
 	crowd  *Crowd
 	number int
 	http   *http.Client
+	// token is what the client shows in the place of its password, "" if it has none.
+	token string
 }
 
 func newClient(crowd *Crowd, number int) *client {
@@ -58,12 +60,32 @@ func (c *client) work() {
 			return
 		default:
 		}
-		if c.pushAndPull(fmt.Sprintf("/v2/load/c%d", c.number), fmt.Sprintf("t%d", round)) {
+		repository := fmt.Sprintf("load/%s/c%d", c.crowd.options.User, c.number)
+		if c.signIn(repository) && c.pushAndPull("/v2/"+repository, fmt.Sprintf("t%d", round)) {
 			c.crowd.noteImage()
 		} else {
 			time.Sleep(breather)
 		}
 	}
+}
+
+// signIn fetches a token for a repository if this is one of the clients that use them.
+func (c *client) signIn(repository string) bool {
+	if !c.crowd.options.Tokens || c.number%2 == 0 {
+		return true
+	}
+	c.token = ""
+	body, ok := c.do(http.MethodGet, "/auth/token?scope=repository:"+repository+":pull,push", nil, http.StatusOK)
+	if !ok {
+		return false
+	}
+	var given struct{ Token string }
+	if err := json.Unmarshal([]byte(body), &given); err != nil || given.Token == "" {
+		c.crowd.note(fmt.Errorf("there is no token in %q: %w", body, err))
+		return false
+	}
+	c.token = given.Token
+	return true
 }
 
 // descriptor names a blob, as the image specification does.
@@ -139,6 +161,9 @@ func (c *client) pull(path, want string) bool {
 // other one names.
 func (c *client) do(method, path string, body []byte, want int) (answer string, ok bool) {
 	passwords := c.crowd.knownPasswords()
+	if c.token != "" {
+		passwords = passwords[:1] // for which the token stands
+	}
 	for i, password := range passwords {
 		answer, err := c.send(method, path, body, password, want)
 		if errors.Is(err, errRefused) && i < len(passwords)-1 {
@@ -162,6 +187,9 @@ func (c *client) send(method, path string, body []byte, password string, want in
 		return "", err
 	}
 	request.SetBasicAuth(c.crowd.options.User, password)
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	request.Header.Set("Accept", manifestType)
 	if method == http.MethodPut || method == http.MethodPatch {
 		request.Header.Set("Content-Type", contentType(path))

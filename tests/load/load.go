@@ -30,6 +30,10 @@ type Options struct {
 	// Passwords are tried in turn: where one is refused, the same request is sent with the next. Only
 	// the refusal of the last one is a failure.
 	Passwords []string
+
+	// Tokens has every other client fetch a token with its password for each image, as docker does. The
+	// others send the password with each request.
+	Tokens bool
 }
 
 // A Crowd is clients at work. Each pushes an image of its own, pulls it again, compares it, and goes

@@ -45,6 +45,7 @@ const (
 type site struct {
 	ctx       context.Context
 	charm     string
+	model     *juju.Model
 	app       *juju.Application
 	unit      *juju.Unit
 	away      *machine.Machine
@@ -75,9 +76,9 @@ func newSite(t *testing.T, options map[string]string) *site {
 	s.away, err = machine.New(ctx, machine.Options{Name: "clients", Network: network})
 	check(t, err)
 	t.Cleanup(func() { check(t, s.away.Close()) })
-	model, err := juju.NewModel(ctx, network)
+	s.model, err = juju.NewModel(ctx, network)
 	check(t, err)
-	t.Cleanup(func() { check(t, model.Close()) })
+	t.Cleanup(func() { check(t, s.model.Close()) })
 
 	s.authority, err = authority.New()
 	check(t, err)
@@ -86,7 +87,7 @@ func newSite(t *testing.T, options map[string]string) *site {
 	check(t, err)
 	config := map[string]string{"auth-basic-password": oldPassword}
 	maps.Copy(config, options)
-	s.app, err = model.Deploy(ctx, s.charm, juju.Options{Config: config}, home)
+	s.app, err = s.model.Deploy(ctx, s.charm, juju.Options{Config: config}, home)
 	check(t, err)
 	check(t, s.app.WaitIdle(ctx))
 	s.unit = s.app.Units()[0]
@@ -136,12 +137,17 @@ func TestLoad(t *testing.T) {
 // start sets clients to work until the test ends.
 func (s *site) start(t *testing.T) {
 	t.Helper()
-	s.crowd = load.Start(load.Options{
-		Clients: crowd, URL: "https://" + registryName, Dial: s.dial, Roots: s.roots,
-		User: loadUser, Passwords: []string{oldPassword, newPassword},
-	})
-	t.Cleanup(s.crowd.Stop)
-	check(t, s.crowd.Await(s.ctx, calm))
+	s.crowd = s.clients(t, load.Options{Clients: crowd, User: loadUser, Passwords: []string{oldPassword, newPassword}})
+}
+
+// clients sets clients of one user to work until the test ends.
+func (s *site) clients(t *testing.T, options load.Options) *load.Crowd {
+	t.Helper()
+	options.URL, options.Dial, options.Roots = "https://"+registryName, s.dial, s.roots
+	started := load.Start(options)
+	t.Cleanup(started.Stop)
+	check(t, started.Await(s.ctx, options.Clients))
+	return started
 }
 
 // certificate is a new one of the site's authority, as options.
@@ -200,11 +206,11 @@ func (s *site) config(values map[string]string) func(t *testing.T) {
 
 func (s *site) changeDeletion(t *testing.T) {
 	const nosuch = "/v2/nosuch/blobs/sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	if got := s.ask(t, http.MethodDelete, nosuch, oldPassword); got != http.StatusMethodNotAllowed {
+	if got := s.ask(t, http.MethodDelete, nosuch, loadUser, oldPassword); got != http.StatusMethodNotAllowed {
 		t.Errorf("deletion before: %d", got)
 	}
 	s.config(map[string]string{"storage-delete": "true"})(t)
-	if got := s.ask(t, http.MethodDelete, nosuch, oldPassword); got != http.StatusNotFound {
+	if got := s.ask(t, http.MethodDelete, nosuch, loadUser, oldPassword); got != http.StatusNotFound {
 		t.Errorf("deletion after: %d", got)
 	}
 }
@@ -216,7 +222,7 @@ func (s *site) changeDeletion(t *testing.T) {
 func (s *site) changePassword(t *testing.T) {
 	s.config(map[string]string{"auth-basic-password": newPassword})(t)
 	s.crowd.SetPasswords(newPassword)
-	if got := s.ask(t, http.MethodGet, "/v2/", oldPassword); got != http.StatusUnauthorized {
+	if got := s.ask(t, http.MethodGet, "/v2/", loadUser, oldPassword); got != http.StatusUnauthorized {
 		t.Errorf("the old password is still taken: %d", got)
 	}
 }
@@ -246,19 +252,19 @@ func (s *site) refresh(t *testing.T) {
 }
 
 // ask returns the status of the answer to a request.
-func (s *site) ask(t *testing.T, method, path, password string) int {
+func (s *site) ask(t *testing.T, method, path, user, password string) int {
 	t.Helper()
-	return s.request(t, method, path, password).StatusCode
+	return s.request(t, method, path, user, password).StatusCode
 }
 
 // serial names the certificate that is served.
 func (s *site) serial(t *testing.T) string {
 	t.Helper()
-	return s.request(t, http.MethodGet, "/v2/", "").TLS.PeerCertificates[0].SerialNumber.String()
+	return s.request(t, http.MethodGet, "/v2/", loadUser, "").TLS.PeerCertificates[0].SerialNumber.String()
 }
 
 // request sends a request over a connection of its own.
-func (s *site) request(t *testing.T, method, path, password string) *http.Response {
+func (s *site) request(t *testing.T, method, path, user, password string) *http.Response {
 	t.Helper()
 	transport := &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
@@ -267,7 +273,7 @@ func (s *site) request(t *testing.T, method, path, password string) *http.Respon
 	}
 	request, err := http.NewRequestWithContext(s.ctx, method, "https://"+registryName+path, nil)
 	check(t, err)
-	request.SetBasicAuth(loadUser, password)
+	request.SetBasicAuth(user, password)
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	check(t, err)
 	check(t, response.Body.Close())
