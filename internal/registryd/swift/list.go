@@ -36,6 +36,9 @@ func (s *store) page(ctx context.Context, q query) ([]swift.Object, error) {
 	})
 }
 
+// errCircle says that a service shows what it has shown before.
+var errCircle = errors.New("the listing does not end")
+
 // fewest is how many entries a part of a listing has at least unless it is the last: a
 // service may show less at once than it was asked for.
 const fewest = 100
@@ -56,7 +59,11 @@ func (s *store) list(ctx context.Context, q query) ([]swift.Object, error) {
 		if len(listed) < fewest {
 			return s.withFresh(ctx, all, q), nil
 		}
-		q.marker = listed[len(listed)-1].Name
+		last := listed[len(listed)-1].Name
+		if last <= q.marker {
+			return nil, errCircle
+		}
+		q.marker = last
 	}
 }
 

@@ -28,6 +28,10 @@ func (s segment) number() int {
 	return number
 }
 
+// mostGaps bounds how many numbers may be left out: something else than a segment, which is there by
+// mistake, may have any number.
+const mostGaps = 10
+
 // segments are the segments below a prefix, in order. A listing may not show the latest
 // yet, so these are asked for one by one.
 func (s *store) segments(ctx context.Context, prefix string) ([]segment, error) {
@@ -36,7 +40,7 @@ func (s *store) segments(ctx context.Context, prefix string) ([]segment, error) 
 		return nil, err
 	}
 	known := map[int]segment{}
-	highest := 0
+	highest, gaps := 0, 0
 	for _, o := range listed {
 		found := segment{Name: o.Name, Size: o.Bytes, ETag: o.Hash}
 		if o.Hash != "" {
@@ -55,7 +59,10 @@ func (s *store) segments(ctx context.Context, prefix string) ([]segment, error) 
 			switch {
 			case missing(err) && number > highest:
 				return all, nil
+			case missing(err) && gaps == mostGaps:
+				return nil, errIncomplete
 			case missing(err):
+				gaps++
 				continue // version 2 leaves number 1 out after number 0
 			case err != nil:
 				return nil, err

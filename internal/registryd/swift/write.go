@@ -164,8 +164,11 @@ func (w *writer) commit(ctx context.Context) error {
 	}
 	switch {
 	case len(w.there) == 0 && w.plain == 0:
-		defer w.buffer.free()
-		return w.whole(ctx)
+		err := w.whole(ctx)
+		if err == nil {
+			w.buffer.free() // or else Close tries again to keep it
+		}
+		return err
 	case len(w.there) == 0 && w.buffer.size == 0:
 		return nil
 	}
