@@ -14,7 +14,7 @@ import (
 // hold, each has an answer that keeps the promises of (*fuzzed).check.
 func FuzzRequest(f *testing.F) {
 	image := sampleImage()
-	layer, manifest := sumOf(image.layer), sumOf(image.manifest)
+	layer, manifest := digestOf(image.layer), digestOf(image.manifest)
 	for _, seed := range []string{
 		"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /v2/team/app/tags/list?n=9999999999999999999&last=%ff HTTP/1.1\r\nHost: x\r\nAuthorization: Basic Y2k6Y2k=\r\n\r\n",

@@ -22,7 +22,6 @@ import (
 	v2 "github.com/distribution/distribution/v3/registry/api/v2"
 	"github.com/distribution/reference"
 	"github.com/gorilla/mux"
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/crypto/bcrypt"
 
 	"docker-registry-operator/internal/policy"
@@ -371,8 +370,6 @@ func sampleImage() image {
 	i.manifest = fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",`+
 		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},`+
 		`"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d}]}`,
-		sumOf(i.config), len(i.config), sumOf(i.layer), len(i.layer))
+		digestOf(i.config), len(i.config), digestOf(i.layer), len(i.layer))
 	return i
 }
-
-func sumOf(content []byte) string { return digest.FromBytes(content).String() }

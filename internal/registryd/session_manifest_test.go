@@ -30,7 +30,7 @@ func (s *session) descriptor(mediaType string, content []byte) string {
 	case 4:
 		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, s.digest(content), size)
 	}
-	return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, sumOf(content), size)
+	return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, digestOf(content), size)
 }
 
 // document is a manifest of some kind.
@@ -117,7 +117,7 @@ func (s *session) read() {
 // list asks for one of the lists there are.
 func (s *session) list() {
 	path := pick(s, []string{
-		"/v2/" + s.repository() + "/tags/list", "/v2/_catalog", "/v2/" + s.repository() + "/referrers/" + sumOf(sampleImage().manifest), "/v2/", "/",
+		"/v2/" + s.repository() + "/tags/list", "/v2/_catalog", "/v2/" + s.repository() + "/referrers/" + digestOf(sampleImage().manifest), "/v2/", "/",
 	})
 	query := make(url.Values)
 	query.Set(pick(s, []string{"n", "last", "artifactType"}), pick(s, []string{"1", "0", "-1", "99999999999999999999", "latest", s.text}))

@@ -88,10 +88,10 @@ func (s *session) content() []byte {
 // digest is one of content, or none.
 func (s *session) digest(content []byte) string {
 	return pick(s, []func() string{
-		func() string { return sumOf(content) },
+		func() string { return digestOf(content) },
 		func() string { return digest.SHA512.FromBytes(content).String() },
 		func() string { return digest.SHA384.FromBytes(content).String() },
-		func() string { return sumOf(append(content, 'x')) },
+		func() string { return digestOf(append(content, 'x')) },
 		func() string { return "sha256:" + strings.Repeat("0", 63) },
 		func() string { return "md5:" + strings.Repeat("0", 32) },
 		func() string { return s.text },
@@ -144,7 +144,7 @@ func (s *session) odd() []string {
 	}
 	sample := sampleImage()
 	value := pick(s, []string{
-		"bytes=1-2", "bytes=0-", "bytes=-1", "bytes=9-", "bytes=0-0,2-2", `"` + sumOf(sample.layer) + `"`, sumOf(sample.manifest),
+		"bytes=1-2", "bytes=0-", "bytes=-1", "bytes=9-", "bytes=0-0,2-2", `"` + digestOf(sample.layer) + `"`, digestOf(sample.manifest),
 		"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.index.v1+json", "*/*", "0-4", "5-9", "100-continue", s.text,
 	})
 	return []string{name + ": " + value}
@@ -219,7 +219,7 @@ func (s *session) pushImage(repository, tag string, i image) {
 			s.t.Errorf("upload: %d %s", begun.Code, begun.Body)
 			return
 		}
-		ended := s.send(http.MethodPut, s.location(begun)+"&digest="+sumOf(blob), []string{basic("ci")}, blob)
+		ended := s.send(http.MethodPut, s.location(begun)+"&digest="+digestOf(blob), []string{basic("ci")}, blob)
 		if ended.Code != http.StatusCreated {
 			s.t.Errorf("push of a blob: %d %s", ended.Code, ended.Body)
 			return
