@@ -54,12 +54,13 @@ func newPulled(t *testing.T, add sections) *pulled {
 	if p.g, err = s.build(path, 1, nil); err != nil {
 		t.Fatal(err)
 	}
+	app := begunOnce(p.g.app) // which answers twice that a name is too long
 	next := func(w http.ResponseWriter, r *http.Request) {
 		p.asked.Add(1)
-		p.g.app.ServeHTTP(w, r)
+		app.ServeHTTP(w, r)
 	}
 	p.ours = httptest.NewServer(p.g.pulls(serve.NewManifests(), http.HandlerFunc(next)))
-	p.stock = httptest.NewServer(p.g.app)
+	p.stock = httptest.NewServer(app)
 	t.Cleanup(func() {
 		p.ours.Close()
 		p.stock.Close()
