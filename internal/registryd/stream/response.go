@@ -32,8 +32,9 @@ func (a *response) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// copyBuffer is the size of the buffer of a blob on its way, in bytes: that which io.Copy would make for each request.
-const copyBuffer = 32 << 10
+// copyBuffer is the size of the buffer of a blob on its way, in bytes. With less a client of storage takes more time
+// than with distribution's 4 MiB; every client that is slow keeps one.
+const copyBuffer = 256 << 10
 
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
