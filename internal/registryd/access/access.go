@@ -109,7 +109,7 @@ func (c *Controller) present(user string) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := known.lines[user]; !ok {
+	if _, ok := known.hash(user); !ok {
 		return c.invalid(fmt.Errorf("user %q is gone", shortened(user)))
 	}
 	return nil

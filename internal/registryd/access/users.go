@@ -14,18 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// passwords are the users of a password file, each with the hash of its line.
+// passwords are the users of a password file who can sign in, each with the bcrypt hash of its line.
 type passwords struct {
-	lines map[string]string
+	hashes map[string]string
 	// nobody is the hash for users that there are not. It takes as long as the dearest of the file.
 	nobody string
 }
 
-// parsePasswords reads lines of user:hash, as the stock registry does. Errors do not show a line, which
-// may hold a password where somebody forgot to hash it.
+// parsePasswords reads lines of user:hash, as the stock registry does. Users with what is not bcrypt can no more
+// sign in than those who are not there. Errors do not show a line, which may hold a password where somebody forgot
+// to hash it.
 func parsePasswords(content []byte) (*passwords, error) {
-	parsed := &passwords{lines: make(map[string]string)}
-	cost, number := bcrypt.MinCost, 0
+	parsed := &passwords{hashes: make(map[string]string)}
+	dearest, number := bcrypt.MinCost, 0
 	for raw := range bytes.Lines(content) {
 		number++
 		line := strings.TrimSpace(string(raw))
@@ -36,23 +37,22 @@ func parsePasswords(content []byte) (*passwords, error) {
 		if !found {
 			return nil, fmt.Errorf("line %d has no colon; write user:bcrypt hash", number)
 		}
-		parsed.lines[user] = hash
-		if its, err := bcrypt.Cost([]byte(hash)); err == nil {
-			cost = max(cost, its)
+		delete(parsed.hashes, user) // the last line of a user counts
+		if cost, err := bcrypt.Cost([]byte(hash)); err == nil && user != "" {
+			parsed.hashes[user] = hash
+			dearest = max(dearest, cost)
 		}
 	}
-	parsed.nobody = fmt.Sprintf("$2a$%02d$%s", cost, strings.Repeat("A", 53))
+	parsed.nobody = fmt.Sprintf("$2a$%02d$%s", dearest, strings.Repeat("A", 53))
 	return parsed, nil
 }
 
-// hash is what the password of user is compared with. Users with what is not bcrypt can no more sign in
-// than those who are not there.
+// hash is what the password of user is compared with.
 func (p *passwords) hash(user string) (hash string, known bool) {
-	line, known := p.lines[user]
-	if _, err := bcrypt.Cost([]byte(line)); err != nil || user == "" {
-		return p.nobody, false
+	if hash, known := p.hashes[user]; known {
+		return hash, true
 	}
-	return line, known
+	return p.nobody, false
 }
 
 // glance is how long a look at the password file holds. A look takes as long as a tenth of the pull of a
