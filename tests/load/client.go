@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 )
@@ -60,7 +61,7 @@ func (c *client) work() {
 			return
 		default:
 		}
-		repository := fmt.Sprintf("load/%s/c%d", c.crowd.options.User, c.number)
+		repository := path.Join("load", c.crowd.options.User, fmt.Sprintf("c%d", c.number))
 		if c.signIn(repository) && c.pushAndPull("/v2/"+repository, fmt.Sprintf("t%d", round)) {
 			c.crowd.noteImage()
 		} else {
