@@ -60,6 +60,7 @@ func FuzzSession(f *testing.F) {
 		f.Add(false, bytes.Repeat([]byte{byte(kind), 0, 0, 0, 0, 0, 0, 0}, 3), "x")
 		f.Add(true, append([]byte{byte(kind)}, "\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09"...), "application/json")
 	}
+	f.Add(true, []byte("NApo"), "Domain/app")
 	f.Add(true, []byte("\x01\x00\x00\x00\x02\x00\x00\x01\x00\x03\x00\x00\x01\x00"), "sha256:0")
 	guarded, open := newFuzzed(f, true), newFuzzed(f, false)
 	f.Fuzz(func(t *testing.T, guard bool, program []byte, text string) {
