@@ -2,6 +2,7 @@ package registryd_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -27,6 +28,21 @@ func TestManifestOfAnotherVersion(t *testing.T) {
 		for _, reference := range []string{"latest", digest.FromBytes(other).String() + "?tag=1", digest.SHA512.FromBytes(other).String()} {
 			if got := a.want(400, a.push("app", reference, other)); !strings.Contains(got.body, "schemaVersion must be 2") {
 				t.Errorf("%s: %s", other, got.body)
+			}
+		}
+	}
+}
+
+// TestUnknownMember refuses a list whose member cannot be looked for.
+func TestUnknownMember(t *testing.T) {
+	u := start(t, filesystem("127.0.0.1:0"))
+	a := api{t: t, base: u.url("")}
+	for _, mediaType := range []string{"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"} {
+		for _, member := range []string{"md5:00000000000000000000000000000000", "sha256:0", ""} {
+			list := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":"a/b","size":1,"digest":%q}]}`, mediaType, member)
+			got := a.want(400, a.do("PUT", "/v2/app/manifests/1", []byte(list), "Content-Type", mediaType))
+			if !strings.Contains(got.body, "MANIFEST_INVALID") {
+				t.Errorf("%s: %s", list, got.body)
 			}
 		}
 	}

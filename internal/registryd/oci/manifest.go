@@ -3,6 +3,7 @@ package oci
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"path"
@@ -14,6 +15,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"docker-registry-operator/internal/registryd/layout"
 	"docker-registry-operator/internal/registryd/referrer"
@@ -159,12 +161,21 @@ func (s *Server) storeChecked(w http.ResponseWriter, r *http.Request, asked targ
 	})
 }
 
-// unreadable is what is wrong with a manifest that distribution would store and then not read: it looks at the
-// version only when it reads.
+// unreadable is what is wrong with a manifest that distribution would store and then not read, because it looks at
+// the version only when it reads, or that it would call an error of its own: a list with a digest that is none.
 func unreadable(manifest []byte) error {
 	var versioned specs.Versioned
 	if json.Unmarshal(manifest, &versioned) == nil && versioned.SchemaVersion != 2 {
 		return errors.New("schemaVersion must be 2")
+	}
+	var list struct{ Manifests []v1.Descriptor }
+	if json.Unmarshal(manifest, &list) != nil {
+		return nil // it is for the application to say
+	}
+	for _, member := range list.Manifests {
+		if err := member.Digest.Validate(); err != nil {
+			return fmt.Errorf("digest %q of a member: %w", member.Digest, err)
+		}
 	}
 	return nil
 }
