@@ -33,13 +33,16 @@ func TestManifestOfAnotherVersion(t *testing.T) {
 	}
 }
 
-// TestUnknownMember refuses a list whose member cannot be looked for.
-func TestUnknownMember(t *testing.T) {
+// TestUnknownDigest refuses what names something that cannot be looked for.
+func TestUnknownDigest(t *testing.T) {
 	u := start(t, filesystem("127.0.0.1:0"))
 	a := api{t: t, base: u.url("")}
-	for _, mediaType := range []string{"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"} {
+	for mediaType, field := range map[string]string{
+		"application/vnd.oci.image.index.v1+json": "manifests", "application/vnd.docker.distribution.manifest.list.v2+json": "manifests",
+		"application/vnd.oci.image.manifest.v1+json": "layers", "application/vnd.docker.distribution.manifest.v2+json": "layers",
+	} {
 		for _, member := range []string{"md5:00000000000000000000000000000000", "sha256:0", ""} {
-			list := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":"a/b","size":1,"digest":%q}]}`, mediaType, member)
+			list := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,%q:[{"mediaType":"a/b","size":1,"digest":%q}]}`, mediaType, field, member)
 			got := a.want(400, a.do("PUT", "/v2/app/manifests/1", []byte(list), "Content-Type", mediaType))
 			if !strings.Contains(got.body, "MANIFEST_INVALID") {
 				t.Errorf("%s: %s", list, got.body)

@@ -162,19 +162,26 @@ func (s *Server) storeChecked(w http.ResponseWriter, r *http.Request, asked targ
 }
 
 // unreadable is what is wrong with a manifest that distribution would store and then not read, because it looks at
-// the version only when it reads, or that it would call an error of its own: a list with a digest that is none.
+// the version only when it reads, or that it would call an error of its own: a digest that is none.
 func unreadable(manifest []byte) error {
 	var versioned specs.Versioned
 	if json.Unmarshal(manifest, &versioned) == nil && versioned.SchemaVersion != 2 {
 		return errors.New("schemaVersion must be 2")
 	}
-	var list struct{ Manifests []v1.Descriptor }
-	if json.Unmarshal(manifest, &list) != nil {
+	var names struct {
+		Config            *v1.Descriptor
+		Layers, Manifests []v1.Descriptor
+	}
+	if json.Unmarshal(manifest, &names) != nil {
 		return nil // it is for the application to say
 	}
-	for _, member := range list.Manifests {
-		if err := member.Digest.Validate(); err != nil {
-			return fmt.Errorf("digest %q of a member: %w", member.Digest, err)
+	named := slices.Concat(names.Layers, names.Manifests)
+	if names.Config != nil {
+		named = append(named, *names.Config)
+	}
+	for _, part := range named {
+		if err := part.Digest.Validate(); err != nil {
+			return fmt.Errorf("digest %q: %w", part.Digest, err)
 		}
 	}
 	return nil
