@@ -61,18 +61,15 @@ const glance = time.Millisecond
 
 // users are those of a file, which may be replaced at any time.
 type users struct {
-	path   string // "" for no users
-	read   atomic.Pointer[readFile]
-	looked atomic.Int64 // when it was seen that read is the file, in nanoseconds since begin
+	path string // "" for no users
+	read atomic.Pointer[readFile]
 }
 
-// begin is when this process began; times since then know no changes of the clock.
-var begin = time.Now()
-
-// readFile is a file as it was read.
+// readFile is a file as it was read, and when it was last seen to be the same.
 type readFile struct {
 	version version
 	parsed  *passwords
+	seen    time.Time
 }
 
 // version tells a file from the one that replaces it.
@@ -95,33 +92,30 @@ func (u *users) current() (*passwords, error) {
 	if u.path == "" {
 		return &passwords{}, nil
 	}
-	now := time.Since(begin)
-	fresh := now-time.Duration(u.looked.Load()) < glance
 	last := u.read.Load()
-	if fresh && last != nil {
+	if last != nil && time.Since(last.seen) < glance {
 		return last.parsed, nil
 	}
-	found, err := versionOf(u.path)
-	if err != nil {
+	now := &readFile{seen: time.Now()}
+	var err error
+	if now.version, err = versionOf(u.path); err != nil {
 		return nil, u.unread(err)
 	}
-	if last == nil || last.version != found {
-		if last, err = u.readAs(found); err != nil {
-			return nil, u.unread(err)
-		}
-		u.read.Store(last)
+	if last != nil && last.version == now.version {
+		now.parsed = last.parsed
+	} else if now.parsed, err = readPasswords(u.path); err != nil {
+		return nil, u.unread(err)
 	}
-	u.looked.Store(int64(now))
-	return last.parsed, nil
+	u.read.Store(now)
+	return now.parsed, nil
 }
 
-func (u *users) readAs(found version) (*readFile, error) {
-	content, err := os.ReadFile(u.path)
+func readPasswords(path string) (*passwords, error) {
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := parsePasswords(content)
-	return &readFile{found, parsed}, err
+	return parsePasswords(content)
 }
 
 func (u *users) unread(cause error) error {
