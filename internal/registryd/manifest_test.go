@@ -23,7 +23,7 @@ func TestManifestTooLarge(t *testing.T) {
 func TestManifestOfAnotherVersion(t *testing.T) {
 	u := start(t, filesystem("127.0.0.1:0"))
 	a := api{t: t, base: u.url("")}
-	for _, version := range []string{"", `"schemaVersion":1,`, `"schemaVersion":3,`} {
+	for _, version := range []string{"", `"schemaVersion":1,`, `"schemaVersion":3,`, `"schemaVersion":"2",`, `"schemaVersion":null,`} {
 		other := []byte(`{` + version + `"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
 		for _, reference := range []string{"latest", digest.FromBytes(other).String() + "?tag=1", digest.SHA512.FromBytes(other).String()} {
 			if got := a.want(400, a.push("app", reference, other)); !strings.Contains(got.body, "schemaVersion must be 2") {

@@ -164,16 +164,17 @@ func (s *Server) storeChecked(w http.ResponseWriter, r *http.Request, asked targ
 // unreadable is what is wrong with a manifest that distribution would store and then not read, because it looks at
 // the version only when it reads, or that it would call an error of its own: a digest that is none.
 func unreadable(manifest []byte) error {
-	var versioned specs.Versioned
-	if json.Unmarshal(manifest, &versioned) == nil && versioned.SchemaVersion != 2 {
-		return errors.New("schemaVersion must be 2")
-	}
 	var names struct {
+		specs.Versioned
 		Config            *v1.Descriptor
 		Layers, Manifests []v1.Descriptor
 	}
-	if json.Unmarshal(manifest, &names) != nil {
-		return nil // it is for the application to say
+	// A field of another type is left out; what is no JSON is for the application to refuse.
+	if err := json.Unmarshal(manifest, &names); err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
+		return nil
+	}
+	if names.SchemaVersion != 2 {
+		return errors.New("schemaVersion must be 2")
 	}
 	named := slices.Concat(names.Layers, names.Manifests)
 	if names.Config != nil {
