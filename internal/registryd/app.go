@@ -23,9 +23,9 @@ import (
 // captureName is the storage middleware that comes before those of the configuration.
 const captureName = "registryd-capture"
 
-// registerCapture makes the middleware known to distribution, which has one list of each
+// registerMiddleware makes ours known to distribution, which has one list of each
 // kind for the whole process.
-var registerCapture = sync.OnceValue(func() error {
+var registerMiddleware = sync.OnceValue(func() error {
 	return errors.Join(storagemiddleware.Register(captureName, capture), registrymiddleware.Register(streamName, streamed))
 })
 
@@ -80,7 +80,7 @@ func (a *application) build(ctx context.Context, conf *configuration.Configurati
 	if err := registerDrivers(); err != nil {
 		return err
 	}
-	if err := registerCapture(); err != nil {
+	if err := registerMiddleware(); err != nil {
 		return fmt.Errorf("cannot prepare storage: %w", err)
 	}
 	ctx, a.cancel = context.WithCancel(context.WithValue(ctx, captureKey{}, a))
