@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
+
+	"docker-registry-operator/internal/registryd/rawfile"
 )
 
 // maxKept bounds how many directories are remembered. Each takes about 200 bytes.
@@ -115,7 +117,7 @@ func syncAll(paths ...string) error {
 // syncOne syncs a file or directory. What is gone needs no sync, nor do the entries of directories on file
 // systems that have no such sync.
 func syncOne(path string) error {
-	file, err := open(path, os.O_RDONLY)
+	file, err := rawfile.Open(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

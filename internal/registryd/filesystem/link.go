@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"docker-registry-operator/internal/registryd/rawfile"
 )
 
 // readyLink is the name of the link to the blob that an upload becomes, among the files of that upload.
@@ -54,7 +56,7 @@ func (d *driver) placeLink(path, full string, content []byte) (placed bool, err 
 	if err := d.entries.mkdir(dir); err != nil {
 		return false, err
 	}
-	if err := rename(waiting.(string), full); err != nil {
+	if err := rawfile.Rename(waiting.(string), full); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"docker-registry-operator/internal/registryd/rawfile"
 )
 
 const (
@@ -44,7 +46,7 @@ type listing struct {
 
 // of returns the names in a directory in order. The caller must not change them.
 func (l *listings) of(dir string) ([]string, error) {
-	file, err := open(dir, os.O_RDONLY)
+	file, err := rawfile.Open(dir, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+
+	"docker-registry-operator/internal/registryd/rawfile"
 )
 
 // GetContent is the whole content of a file.
@@ -27,7 +29,7 @@ func (d *driver) GetContent(_ context.Context, path string) ([]byte, error) {
 }
 
 func read(full string) ([]byte, error) {
-	file, err := open(full, os.O_RDONLY)
+	file, err := rawfile.Open(full, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +58,7 @@ func (d *driver) Reader(_ context.Context, path string, offset int64) (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	file, err := open(full, os.O_RDONLY)
+	file, err := rawfile.Open(full, os.O_RDONLY)
 	if err != nil {
 		return nil, failed("read", path, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
+
+	"docker-registry-operator/internal/registryd/rawfile"
 )
 
 // PutContent replaces a file at once. It is on the disk when PutContent returns, but for two kinds: the state of
@@ -56,7 +58,7 @@ func (d *driver) replace(full string, content []byte, sync bool) error {
 	temp := full + "." + rand.Text() + ".tmp"
 	err := d.write(temp, os.O_EXCL, content, sync)
 	if err == nil {
-		err = rename(temp, full)
+		err = rawfile.Rename(temp, full)
 	}
 	if err != nil {
 		return errors.Join(err, removeAny(temp))
@@ -79,14 +81,14 @@ func (d *driver) write(full string, flag int, content []byte, sync bool) error {
 // create opens a file for writing, in a directory that is made if it is missing.
 func (d *driver) create(full string, flag int) (*os.File, error) {
 	flag |= os.O_WRONLY | os.O_CREATE
-	file, err := open(full, flag)
+	file, err := rawfile.Open(full, flag)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return file, err
 	}
 	if err := d.entries.mkdir(filepath.Dir(full)); err != nil {
 		return nil, err
 	}
-	return open(full, flag)
+	return rawfile.Open(full, flag)
 }
 
 // removeAny removes a file that may not be there.
@@ -120,7 +122,7 @@ func (d *driver) Move(_ context.Context, from, to string) error {
 			return failed("write", from, err)
 		}
 	}
-	return failed("move", from, d.appear(to, target, func() error { return rename(source, target) }))
+	return failed("move", from, d.appear(to, target, func() error { return rawfile.Rename(source, target) }))
 }
 
 // Delete removes a file, or a directory with all that it has. A repository's are off the disk when Delete

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
+
+	"docker-registry-operator/internal/registryd/rawfile"
 )
 
 // cacheControl is what distribution sends with a blob: a year.
@@ -31,7 +33,7 @@ func (s *Server) findBlob(asked pull) (content, error) {
 	err := checkLink(s.tree.blobLink(asked.repository, asked.hex), asked.hex)
 	var file *os.File
 	if err == nil {
-		file, err = openFile(s.tree.data(asked.hex))
+		file, err = rawfile.Open(s.tree.data(asked.hex), os.O_RDONLY)
 	}
 	if err != nil {
 		return nil, missing(err, errcode.ErrorCodeBlobUnknown, digest)

@@ -2,9 +2,10 @@ package serve
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
+
+	"docker-registry-operator/internal/registryd/rawfile"
 )
 
 // tree is the directory below which distribution keeps everything. Paths are made of names that parsePull let
@@ -31,7 +32,7 @@ func (t tree) data(hex string) string {
 // readLink returns the hex digits of the sha256 that the link at path holds. A link is opened, not only looked
 // at, because it is the opening that makes a network file system ask its server.
 func readLink(path string) (string, error) {
-	fd, err := open(path)
+	fd, err := rawfile.Descriptor(path, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return "", err
 	}
@@ -57,28 +58,4 @@ func checkLink(path, hex string) error {
 		return fmt.Errorf("cannot follow link %q to %s%s", path, algorithm, linked)
 	}
 	return nil
-}
-
-// open opens a file without telling the poller of it, which takes no plain files and costs as much as the opening.
-func open(path string) (int, error) { return openWith(path, unix.O_NONBLOCK) }
-
-// openFile is open for a file that is sent. os.NewFile does not tell the poller of what blocks.
-func openFile(path string) (*os.File, error) {
-	fd, err := openWith(path, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), path), nil
-}
-
-func openWith(path string, flag int) (int, error) {
-	for {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|flag, 0)
-		if err == nil {
-			return fd, nil
-		}
-		if err != unix.EINTR {
-			return -1, &os.PathError{Op: "open", Path: path, Err: err}
-		}
-	}
 }
