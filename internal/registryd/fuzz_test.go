@@ -61,6 +61,7 @@ func FuzzSession(f *testing.F) {
 		f.Add(true, append([]byte{byte(kind)}, "\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09"...), "application/json")
 	}
 	f.Add(true, []byte("NApo"), "Domain/app")
+	f.Add(true, []byte("appliootan/\x80o`\xd8@s"), "appliootWan/\x80so`")
 	f.Add(false, []byte("\x05\xf9\x00\x16\x03\x04\x05\a\t"), "application/json")
 	f.Add(true, []byte("\x01\x00\x00\x00\x02\x00\x00\x01\x00\x03\x00\x00\x01\x00"), "sha256:0")
 	guarded, open := newFuzzed(f, true), newFuzzed(f, false)

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -205,7 +206,8 @@ func (r *fuzzed) serve(t *testing.T, input *bufio.Reader) (*strict, error) {
 	ctx, leave := context.WithCancel(request.Context())
 	defer leave()
 	request = request.WithContext(ctx)
-	request.Body = &cut{body, leave}
+	sent := &cut{ReadCloser: body, leave: leave}
+	request.Body = sent
 	user, known := r.user(request)
 	func() {
 		defer func() {
@@ -218,8 +220,11 @@ func (r *fuzzed) serve(t *testing.T, input *bufio.Reader) (*strict, error) {
 	if answer.Code < 300 && request.Method != http.MethodGet && request.Method != http.MethodHead {
 		r.changed = true
 	}
-	r.noteToken(asked.Path, user, answer)
 	request.URL = &asked
+	if asked.Path == "/auth/token" && request.Method == http.MethodPost {
+		user, known = userOfForm(sent.read.String())
+	}
+	r.noteToken(t, request, user, known, answer)
 	if ctx.Err() == nil {
 		r.check(t, request, user, known, answer)
 	}
@@ -227,15 +232,17 @@ func (r *fuzzed) serve(t *testing.T, input *bufio.Reader) (*strict, error) {
 	return answer, nil
 }
 
-// cut is a body whose client is gone when it breaks off, as net/http has it.
+// cut is a body whose client is gone when it breaks off, as net/http has it. It remembers what was read.
 type cut struct {
 	io.ReadCloser
 	leave func()
+	read  bytes.Buffer
 }
 
 // Read reads on.
 func (b *cut) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.read.Write(p[:n])
 	if err != nil && err != io.EOF {
 		b.leave()
 	}
@@ -249,18 +256,34 @@ func (r *fuzzed) user(request *http.Request) (string, bool) {
 		return "", true
 	}
 	if user, password, ok := request.BasicAuth(); ok {
-		return user, slices.Contains(fuzzUsers, user) && password == user
+		return user, signsIn(user, password)
 	}
 	scheme, token, _ := strings.Cut(header, " ")
 	user, ok := r.tokens[token]
 	return user, ok && strings.EqualFold(scheme, "bearer")
 }
 
-func (r *fuzzed) noteToken(path, user string, answer *strict) {
+// userOfForm is who asks for a token by a form.
+func userOfForm(text string) (string, bool) {
+	form, err := url.ParseQuery(text)
+	user := form.Get("username")
+	return user, err == nil && signsIn(user, form.Get("password"))
+}
+
+// signsIn says whether the password is the user's: it is his name.
+func signsIn(user, password string) bool { return slices.Contains(fuzzUsers, user) && password == user }
+
+// noteToken remembers whose a token is, and wants that it was given to somebody who is known.
+func (r *fuzzed) noteToken(t *testing.T, request *http.Request, user string, known bool, answer *strict) {
+	t.Helper()
 	var given struct{ Token string }
-	if path == "/auth/token" && answer.Code == http.StatusOK && json.Unmarshal(answer.Body.Bytes(), &given) == nil && given.Token != "" {
-		r.tokens[given.Token] = user
+	if request.URL.Path != "/auth/token" || answer.Code != http.StatusOK || json.Unmarshal(answer.Body.Bytes(), &given) != nil || given.Token == "" {
+		return
 	}
+	if !known {
+		t.Errorf("token for %q by %s %s %v", user, request.Method, request.URL, request.Header)
+	}
+	r.tokens[given.Token] = user
 }
 
 // check wants that the answer is one and no error of the server's own, that it says what is wrong in the form
